@@ -1,0 +1,64 @@
+// An object store as the rest of the library sees it: whole objects and ranges by absolute location, with outcomes as values.
+//
+// Objects are created, never overwritten; the two exceptions are named modes. Every location is absolute and carries its scheme
+// (`file:///lake/orders/…`, `memory://…`, `s3://bucket/key`); what follows the scheme is taken as it stands, without URL decoding.
+
+/** The only words for what became of a call. Expected outcomes are values; only a defect throws. */
+export type Failure =
+  /** A condition did not hold: the object exists, or its tag is another one. */
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'denied'; readonly cause: Error }
+  | { readonly kind: 'throttled'; readonly cause: Error }
+  /** The call may or may not have acted. */
+  | { readonly kind: 'unknown'; readonly cause: Error }
+  /** Length or checksum of what came is wrong. */
+  | { readonly kind: 'corrupt'; readonly cause: Error }
+
+/** Bytes [start, end) or the last `suffix` bytes (the whole object where it is shorter). */
+export type ByteRange = { readonly start: number; readonly end: number } | { readonly suffix: number }
+
+export type GetResult =
+  | { readonly kind: 'ok'; readonly bytes: Uint8Array; readonly etag: string; readonly objectBytes: number }
+  | Failure
+
+/** A new object is a row of parts: bytes at hand, or a stretch of an object that stands, copied inside the store. */
+export type ObjectPart =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'copy'
+      readonly from: string
+      readonly etag: string
+      readonly start: number
+      readonly end: number
+    }
+
+export type PutMode =
+  /** Fails with `conflict` where the object exists. */
+  | { readonly kind: 'create' }
+  /** Fails with `conflict` where the object's tag is another one, with `missing` where there is none. */
+  | { readonly kind: 'replace'; readonly etag: string }
+  /** Unconditional. For `version-hint.text` alone. */
+  | { readonly kind: 'overwrite' }
+
+export type PutResult = { readonly kind: 'ok'; readonly etag: string; readonly objectBytes: number } | Failure
+export type DeleteResult = { readonly kind: 'ok' } | Failure
+
+export interface ListedObject {
+  readonly path: string
+  readonly etag: string
+  readonly objectBytes: number
+  readonly modifiedMs: number
+}
+
+export type ListResult = { readonly kind: 'ok'; readonly objects: ListedObject[] } | Failure
+
+export interface ObjectStore {
+  /** With `etag`, an object that has another tag by now gives `conflict`: ranges of one object are pinned to one version. */
+  get(path: string, options?: { readonly range?: ByteRange; readonly etag?: string }): Promise<GetResult>
+  put(path: string, content: Uint8Array | readonly ObjectPart[], mode: PutMode): Promise<PutResult>
+  /** Every object whose location starts with `prefix`, in ascending byte order. Nothing there is an empty list. */
+  list(prefix: string): Promise<ListResult>
+  /** Deleting what is not there is `ok`. */
+  delete(path: string): Promise<DeleteResult>
+}

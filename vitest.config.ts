@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config'
+
+// `unit` needs nothing but Node; `interop` starts real engines (scripts/setup-parts.ts installs them).
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['{packages/*,infra,benchmarks}/test/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'interop',
+          include: ['packages/*/interop/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+})
