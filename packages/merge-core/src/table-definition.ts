@@ -312,7 +312,7 @@ function declaredColumn(name: string, attribute: string, type: DeclaredType): De
 }
 
 function parseType(place: string, text: string): DeclaredType {
-  const type = /^\s*([a-z]+)\s*(?:\(\s*([^()]*?)\s*\))?\s*$/.exec(text)
+  const type = /^([a-z]+)(?:\(\s*([^()]*?)\s*\))?$/.exec(text)
   const kind = type?.[1]
   const argument = type?.[2]
   switch (kind) {
@@ -569,11 +569,11 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** `problem` continues the sentence that place and value begin, with "is" or another verb. */
 function refuse(place: string, value: unknown, problem: string, remedy: string): InputError {
   const where = place === '' ? 'definition' : `definition: ${place}`
-  const shown = value === undefined ? '' : ` ${shorten(JSON.stringify(value))}`
-  const what = value === undefined && problem.startsWith('is not') ? 'is missing or ' : ''
-  return new InputError(`${where}${shown === '' ? '' : `:${shown}`} ${what}${problem}; ${remedy}`)
+  if (value !== undefined) return new InputError(`${where}: ${shorten(JSON.stringify(value))} ${problem}; ${remedy}`)
+  return new InputError(`${where} ${problem.replace(/^is not/, 'is missing, or not')}; ${remedy}`)
 }
 
 function shorten(text: string): string {
