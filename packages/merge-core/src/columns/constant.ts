@@ -1,0 +1,43 @@
+// Columns that hold one value in every row.
+
+import type { PartitionValue } from '../iceberg/transform.ts'
+import type { PrimitiveType } from '../primitive-type.ts'
+import type { Column, PlainColumn } from './column.ts'
+import { fixedWidthOf, kindOf } from './kind-of-type.ts'
+import { columnOf } from './values.ts'
+
+/** `rows` nulls. */
+export function nullColumn(type: PrimitiveType, rows: number): PlainColumn {
+  const validity = rows === 0 ? null : new Uint8Array((rows + 7) >> 3)
+  const kind = kindOf(type)
+  switch (kind) {
+    case 'boolean':
+      return { kind, rows, validity, data: new Uint8Array(rows) }
+    case 'int32':
+      return { kind, rows, validity, data: new Int32Array(rows) }
+    case 'int64':
+      return { kind, rows, validity, data: new BigInt64Array(rows) }
+    case 'float':
+      return { kind, rows, validity, data: new Float32Array(rows) }
+    case 'double':
+      return { kind, rows, validity, data: new Float64Array(rows) }
+    case 'bytes':
+      return { kind, rows, validity, starts: new Uint32Array(rows + 1), bytes: new Uint8Array(0) }
+    case 'fixed': {
+      const width = fixedWidthOf(type)
+      return { kind, rows, validity, width, data: new Uint8Array(rows * width) }
+    }
+  }
+}
+
+/** `rows` times `value`: a dictionary of one. */
+export function constantColumn(type: PrimitiveType, rows: number, value: PartitionValue): Column {
+  if (value === null) return nullColumn(type, rows)
+  return {
+    kind: 'dictionary',
+    rows,
+    validity: null,
+    indices: new Uint32Array(rows),
+    dictionary: columnOf(type, [value]),
+  }
+}

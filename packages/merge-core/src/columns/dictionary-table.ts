@@ -1,0 +1,181 @@
+// A dictionary that is looked up and extended by the bytes of its values: an open-addressing table of value numbers.
+//
+// Values are equal when their bytes are, so a NaN keeps its pattern and −0 stays apart from 0. The base dictionary is read in place;
+// it is copied only when a first value is added.
+
+import { invariant } from '../invariant.ts'
+import { type Column, type DictionaryColumn, isPresent, type PlainColumn, type Validity } from './column.ts'
+import { columnOverBytes } from './lanes.ts'
+
+/** Where the bytes of a plain column's values are: number i at bytes[i × width …], or by `starts` where the width varies. */
+interface ValueBytes {
+  readonly width: number
+  readonly starts: Uint32Array | null
+  readonly bytes: Uint8Array
+}
+
+export interface DictionaryTable {
+  readonly base: PlainColumn
+  readonly addedMax: number
+  values: number
+  content: ValueBytes
+  contentBytes: number
+  /** Value number + 1, or 0. Its length is a power of two, at least twice the values. */
+  slots: Uint32Array
+}
+
+/** At most `addedMax` values can be added. */
+export function dictionaryTable(base: PlainColumn, addedMax: number): DictionaryTable {
+  const content = valueBytes(base)
+  const slots = new Uint32Array(2 ** Math.ceil(Math.log2(2 * (base.rows + addedMax) + 2)))
+  const contentBytes = content.starts === null ? base.rows * content.width : content.starts[base.rows]!
+  const table = { base, addedMax, values: base.rows, content, contentBytes, slots }
+  for (let value = 0; value < base.rows; value++) {
+    const slot = findSlot(table, content, value)
+    // A foreign writer's dictionary may hold a value twice: the first one counts.
+    if (slots[slot] === 0) slots[slot] = value + 1
+  }
+  return table
+}
+
+/**
+ * A function that writes into `indices` the value numbers of rows [start, end) of `column`, 0 for a null, and adds the values that
+ * the table lacks. It answers false, with `indices` incomplete, where more would have to be added than the table takes.
+ */
+export function rowIndexer(
+  table: DictionaryTable,
+  column: Column,
+): (start: number, end: number, indices: Uint32Array) => boolean {
+  if (column.kind !== 'dictionary') {
+    const source = valueBytes(column)
+    return (start, end, indices) => indexValues(table, source, column.validity, start, end, indices)
+  }
+  const numbers = new Int32Array(column.dictionary.rows).fill(-1)
+  return (start, end, indices) => renumber(table, column, numbers, start, end, indices)
+}
+
+function indexValues(
+  table: DictionaryTable,
+  source: ValueBytes,
+  validity: Validity,
+  start: number,
+  end: number,
+  indices: Uint32Array,
+): boolean {
+  for (let row = start; row < end; row++) {
+    if (!isPresent(validity, row)) continue
+    const value = findOrAdd(table, source, row)
+    if (value < 0) return false
+    indices[row] = value
+  }
+  return true
+}
+
+/** `numbers`: what the values of the column's own dictionary are called in the table, −1 where nobody asked. */
+function renumber(
+  table: DictionaryTable,
+  column: DictionaryColumn,
+  numbers: Int32Array,
+  start: number,
+  end: number,
+  indices: Uint32Array,
+): boolean {
+  const source = valueBytes(column.dictionary)
+  for (let row = start; row < end; row++) {
+    if (!isPresent(column.validity, row)) continue
+    const own = column.indices[row]!
+    if (numbers[own] === -1) numbers[own] = findOrAdd(table, source, own)
+    if (numbers[own]! < 0) return false
+    indices[row] = numbers[own]!
+  }
+  return true
+}
+
+/** The dictionary with what was added. */
+export function extendedDictionary(table: DictionaryTable): PlainColumn {
+  const { base, values, content, contentBytes } = table
+  if (values === base.rows) return base
+  if (base.kind === 'bytes') {
+    return {
+      ...base,
+      rows: values,
+      starts: content.starts!.subarray(0, values + 1),
+      bytes: content.bytes.subarray(0, contentBytes),
+    }
+  }
+  return columnOverBytes(base, values, content.bytes.subarray(0, contentBytes))
+}
+
+function valueBytes(column: PlainColumn): ValueBytes {
+  if (column.kind === 'bytes') return { width: 0, starts: column.starts, bytes: column.bytes }
+  const { data } = column
+  const width = column.kind === 'fixed' ? column.width : data.BYTES_PER_ELEMENT
+  return { width, starts: null, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
+}
+
+function findOrAdd(table: DictionaryTable, source: ValueBytes, row: number): number {
+  const slot = findSlot(table, source, row)
+  const held = table.slots[slot]!
+  if (held !== 0) return held - 1
+  if (table.values - table.base.rows === table.addedMax) return -1
+  append(table, source, row)
+  table.slots[slot] = table.values
+  return table.values - 1
+}
+
+/** The slot that holds the value, or the free one where it belongs. */
+function findSlot(table: DictionaryTable, source: ValueBytes, row: number): number {
+  const { slots, content } = table
+  const start = valueStart(source, row)
+  const end = valueStart(source, row + 1)
+  let slot = hashBytes(source.bytes, start, end) & (slots.length - 1)
+  while (slots[slot] !== 0 && !holds(content, slots[slot]! - 1, source.bytes, start, end)) {
+    slot = (slot + 1) & (slots.length - 1)
+  }
+  return slot
+}
+
+function valueStart(source: ValueBytes, row: number): number {
+  return source.starts === null ? row * source.width : source.starts[row]!
+}
+
+function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
+  // FNV's low bits depend on the last bytes alone; the table takes the low bits.
+  hash ^= hash >>> 15
+  return Math.imul(hash, 0x2c1b3c6d) >>> 8
+}
+
+function holds(content: ValueBytes, value: number, bytes: Uint8Array, start: number, end: number): boolean {
+  let own = valueStart(content, value)
+  if (valueStart(content, value + 1) - own !== end - start) return false
+  for (let at = start; at < end; at++, own++) if (content.bytes[own] !== bytes[at]) return false
+  return true
+}
+
+function append(table: DictionaryTable, source: ValueBytes, row: number): void {
+  const start = valueStart(source, row)
+  const end = valueStart(source, row + 1)
+  const contentBytes = table.contentBytes + end - start
+  invariant(contentBytes < 2 ** 32, `a dictionary of ${contentBytes} bytes`)
+  // The base's buffers belong to others, so the first value added copies them.
+  if (table.values === table.base.rows || contentBytes > table.content.bytes.length) growContent(table, contentBytes)
+  const { bytes, starts } = table.content
+  for (let at = start, to = table.contentBytes; at < end; at++, to++) bytes[to] = source.bytes[at]!
+  table.contentBytes = contentBytes
+  table.values++
+  if (starts !== null) starts[table.values] = contentBytes
+}
+
+function growContent(table: DictionaryTable, bytesNeeded: number): void {
+  const { content, base, addedMax } = table
+  const bytes = new Uint8Array(Math.ceil(bytesNeeded * 1.5) + 64)
+  bytes.set(content.bytes.subarray(0, table.contentBytes))
+  let starts = content.starts
+  if (starts !== null && table.values === base.rows) {
+    starts = new Uint32Array(base.rows + addedMax + 1)
+    starts.set(content.starts!.subarray(0, base.rows + 1))
+  }
+  table.content = { width: content.width, starts, bytes }
+}
