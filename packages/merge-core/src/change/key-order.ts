@@ -1,0 +1,289 @@
+// The order of keys, defined here and nowhere else: a key is a string of bytes, and comparing bytes (memcmp) compares keys.
+//
+//   type                   bytes of the part
+//   string                 its UTF-8
+//   binary                 as they are
+//   int                    4, big-endian, sign flipped
+//   long                   8, big-endian, sign flipped
+//   decimal(≤ 18 digits)   8, the unscaled value, big-endian, sign flipped
+//   decimal(> 18 digits)   16, likewise
+//
+// A declared `number` is stored as a string: its canonical text is what is compared. A key of one part is the part. A key of two
+// is the first part, then the second: where the first is of variable length each 0x00 in it becomes 0x00 0xFF and 0x00 0x00 ends it,
+// so that no first part is a prefix of another and a shorter one sorts first.
+
+import type { Column, FixedColumn, PlainColumn } from '../columns/column.ts'
+import { isPresent } from '../columns/column.ts'
+import type { PartitionValue } from '../iceberg/transform.ts'
+import { formatPrimitiveType, type PrimitiveType } from '../primitive-type.ts'
+import { ByteSink } from './byte-sink.ts'
+import type { ByteStrings } from './scanned-lines.ts'
+
+/** Bytes of a part of this type, or 0 where its length varies. Throws for a type that cannot be part of a key. */
+export function keyPartWidth(type: PrimitiveType): number {
+  if (type.kind === 'string' || type.kind === 'binary') return 0
+  if (type.kind === 'int') return 4
+  if (type.kind === 'long') return 8
+  if (type.kind === 'decimal') return type.precision <= 18 ? 8 : 16
+  throw new Error(`a key column cannot be of type ${formatPrimitiveType(type)}`)
+}
+
+/** Like memcmp: negative, 0 or positive; where one is a prefix of the other the shorter comes first. */
+export function compareBytes(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const shared = Math.min(aEnd - aStart, bEnd - bStart)
+  for (let i = 0; i < shared; i++) {
+    const difference = a[aStart + i]! - b[bStart + i]!
+    if (difference !== 0) return difference
+  }
+  return aEnd - aStart - (bEnd - bStart)
+}
+
+/**
+ * The keys of every row, from its one or two key columns in the layout of column.ts.
+ * Throws where a key is null: key columns are required.
+ */
+export function encodeKeys(columns: readonly Column[], types: readonly PrimitiveType[]): ByteStrings {
+  const rows = columns[0]!.rows
+  for (const [part, column] of columns.entries()) refuseNulls(column, part)
+  const starts = new Uint32Array(rows + 1)
+  columns.forEach((column, part) => {
+    addPartLengths(column, types[part]!, part === columns.length - 1, starts)
+  })
+  let total = 0
+  for (let row = 1; row <= rows; row++) {
+    total += starts[row]!
+    starts[row] = total
+  }
+  if (total > 0xffffffff) throw new Error(`the keys of ${rows} rows take ${total} bytes, more than 4 GiB`)
+  const bytes = new Uint8Array(total)
+  const at = starts.slice(0, rows)
+  columns.forEach((column, part) => {
+    writeParts(column, types[part]!, part === columns.length - 1, bytes, at)
+  })
+  return { starts, bytes }
+}
+
+/** The bytes of one part of a key. `value` is of the type, as PartitionValue holds it. */
+export function encodeKeyPart(type: PrimitiveType, value: PartitionValue, isLast: boolean): Uint8Array {
+  const width = keyPartWidth(type)
+  if (width === 0) {
+    const bytes = type.kind === 'string' ? new TextEncoder().encode(value as string) : (value as Uint8Array)
+    const sink = new ByteSink(bytes.length + 2)
+    appendVariablePart(sink, bytes, 0, bytes.length, isLast)
+    return sink.toBytes()
+  }
+  const bytes = new Uint8Array(width)
+  let rest = BigInt.asUintN(width * 8, BigInt(value as number | bigint) + (1n << BigInt(width * 8 - 1)))
+  for (let i = width - 1; i >= 0; i--) {
+    bytes[i] = Number(rest & 0xffn)
+    rest >>= 8n
+  }
+  return bytes
+}
+
+/** Appends a string or binary part, escaped and ended where another part follows. */
+export function appendVariablePart(
+  sink: ByteSink,
+  source: Uint8Array,
+  start: number,
+  end: number,
+  isLast: boolean,
+): void {
+  if (isLast) {
+    sink.push(source, start, end)
+    return
+  }
+  sink.reserve(2 * (end - start) + 2)
+  const { bytes } = sink
+  let at = sink.length
+  for (let i = start; i < end; i++) {
+    const byte = source[i]!
+    bytes[at++] = byte
+    if (byte === 0) bytes[at++] = 0xff
+  }
+  bytes[at++] = 0
+  bytes[at++] = 0
+  sink.length = at
+}
+
+/** The values of a key. Throws where the bytes are no key of these types. */
+export function decodeKey(bytes: Uint8Array, types: readonly PrimitiveType[]): PartitionValue[] {
+  const values: PartitionValue[] = []
+  let at = 0
+  types.forEach((type, part) => {
+    const isLast = part === types.length - 1
+    const width = keyPartWidth(type)
+    if (width > 0) {
+      if (bytes.length < at + width) throw new Error(`a key of ${bytes.length} bytes ends within part ${part + 1}`)
+      values.push(integerOfPart(bytes, at, width, type))
+      at += width
+      return
+    }
+    const end = isLast ? bytes.length : endOfEscaped(bytes, at)
+    const raw = isLast ? bytes.slice(at) : unescapePart(bytes, at, end)
+    values.push(type.kind === 'string' ? new TextDecoder('utf-8', { ignoreBOM: true }).decode(raw) : raw)
+    at = isLast ? end : end + 2
+  })
+  if (at !== bytes.length) throw new Error(`a key has ${bytes.length - at} bytes too many`)
+  return values
+}
+
+/** The key for messages: `"u#1"`, `["u#1",12]`; binary as base64 text. */
+export function keyText(bytes: Uint8Array, types: readonly PrimitiveType[]): string {
+  const parts = decodeKey(bytes, types).map((value) => {
+    if (typeof value === 'string') return JSON.stringify(value)
+    if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString('base64'))
+    return String(value)
+  })
+  return parts.length === 1 ? parts[0]! : `[${parts.join(',')}]`
+}
+
+/** Where the escaped first part that starts at `at` ends (its two closing zeros excluded). */
+export function endOfEscaped(bytes: Uint8Array, at: number): number {
+  for (let i = at; i + 1 < bytes.length; i++) {
+    if (bytes[i] !== 0) continue
+    if (bytes[i + 1] === 0) return i
+    i++
+  }
+  throw new Error(`the first part of a key of ${bytes.length} bytes has no end`)
+}
+
+function unescapePart(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const out = new Uint8Array(end - start)
+  let length = 0
+  for (let i = start; i < end; i++) {
+    out[length++] = bytes[i]!
+    if (bytes[i] === 0) i++
+  }
+  return out.slice(0, length)
+}
+
+function integerOfPart(bytes: Uint8Array, at: number, width: number, type: PrimitiveType): number | bigint {
+  let value = 0n
+  for (let i = 0; i < width; i++) value = (value << 8n) | BigInt(bytes[at + i]!)
+  value -= 1n << BigInt(width * 8 - 1)
+  return type.kind === 'int' ? Number(value) : value
+}
+
+function refuseNulls(column: Column, part: number): void {
+  for (let row = 0; row < column.rows && column.validity !== null; row++) {
+    if (!isPresent(column.validity, row)) throw new Error(`row ${row}: key column ${part + 1} is null`)
+  }
+}
+
+/** Adds each row's bytes of this part to lengths[row + 1]. */
+function addPartLengths(column: Column, type: PrimitiveType, isLast: boolean, lengths: Uint32Array): void {
+  const width = keyPartWidth(type)
+  const { rows } = column
+  if (width > 0) {
+    for (let row = 1; row <= rows; row++) lengths[row]! += width
+    return
+  }
+  const indices = column.kind === 'dictionary' ? column.indices : null
+  const { starts, bytes } = bytesColumn(column)
+  for (let row = 0; row < rows; row++) {
+    const index = indices === null ? row : indices[row]!
+    const from = starts[index]! + 4
+    const to = starts[index + 1]!
+    let length = to - from
+    if (!isLast) {
+      for (let i = from; i < to; i++) if (bytes[i] === 0) length++
+      length += 2
+    }
+    lengths[row + 1]! += length
+  }
+}
+
+/** Writes each row's part at at[row] and moves at[row] behind it. */
+function writeParts(column: Column, type: PrimitiveType, isLast: boolean, out: Uint8Array, at: Uint32Array): void {
+  const indices = column.kind === 'dictionary' ? column.indices : null
+  if (type.kind === 'string' || type.kind === 'binary') writeVariable(column, indices, isLast, out, at)
+  else if (type.kind === 'int') writeInt32(column, indices, out, at)
+  else if (keyPartWidth(type) === 8) writeInt64(column, indices, out, at)
+  else writeFixed(column, indices, out, at)
+}
+
+function writeVariable(
+  column: Column,
+  indices: Uint32Array | null,
+  isLast: boolean,
+  out: Uint8Array,
+  at: Uint32Array,
+): void {
+  const { starts, bytes } = bytesColumn(column)
+  const { rows } = column
+  for (let row = 0; row < rows; row++) {
+    const index = indices === null ? row : indices[row]!
+    const to = starts[index + 1]!
+    let position = at[row]!
+    for (let i = starts[index]! + 4; i < to; i++) {
+      const byte = bytes[i]!
+      out[position++] = byte
+      if (byte === 0 && !isLast) out[position++] = 0xff
+    }
+    at[row] = isLast ? position : position + 2
+  }
+}
+
+function writeInt32(column: Column, indices: Uint32Array | null, out: Uint8Array, at: Uint32Array): void {
+  const plain = plainOf(column)
+  if (plain.kind !== 'int32') throw wrongKind(plain, 'int32')
+  for (let row = 0; row < column.rows; row++) {
+    writeBigEndian(out, at[row]!, plain.data[indices === null ? row : indices[row]!]! ^ 0x80000000)
+    at[row]! += 4
+  }
+}
+
+function writeInt64(column: Column, indices: Uint32Array | null, out: Uint8Array, at: Uint32Array): void {
+  const plain = plainOf(column)
+  if (plain.kind !== 'int64') throw wrongKind(plain, 'int64')
+  const halves = new Int32Array(plain.data.buffer, plain.data.byteOffset, plain.data.length * 2)
+  for (let row = 0; row < column.rows; row++) {
+    const index = indices === null ? row : indices[row]!
+    const position = at[row]!
+    writeBigEndian(out, position, halves[2 * index + 1]! ^ 0x80000000)
+    writeBigEndian(out, position + 4, halves[2 * index]!)
+    at[row] = position + 8
+  }
+}
+
+function writeFixed(column: Column, indices: Uint32Array | null, out: Uint8Array, at: Uint32Array): void {
+  const plain = plainOf(column)
+  if (plain.kind !== 'fixed') throw wrongKind(plain, 'fixed')
+  const { data, width }: FixedColumn = plain
+  for (let row = 0; row < column.rows; row++) {
+    const from = (indices === null ? row : indices[row]!) * width
+    const position = at[row]!
+    for (let i = 0; i < width; i++) out[position + i] = data[from + i]!
+    out[position]! ^= 0x80
+    at[row] = position + width
+  }
+}
+
+function writeBigEndian(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 24
+  out[at + 1] = value >>> 16
+  out[at + 2] = value >>> 8
+  out[at + 3] = value
+}
+
+function plainOf(column: Column): PlainColumn {
+  return column.kind === 'dictionary' ? column.dictionary : column
+}
+
+function bytesColumn(column: Column) {
+  const plain = plainOf(column)
+  if (plain.kind !== 'bytes') throw wrongKind(plain, 'bytes')
+  return plain
+}
+
+function wrongKind(column: PlainColumn, wanted: string): Error {
+  return new Error(`a key column of kind ${column.kind} came where ${wanted} was declared`)
+}
