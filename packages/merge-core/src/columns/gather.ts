@@ -204,6 +204,8 @@ function gatherBytes(
   let row = 0
   let to = 0
   for (let run = 0; run < runs; run++) {
+    // An empty run may name a row that its side has not.
+    if (length[run] === 0) continue
     const source = side[run] === INCOMING ? incoming : stored
     const from = source.starts[start[run]!]!
     const runBytes = source.starts[start[run]! + length[run]!]! - from
@@ -220,6 +222,7 @@ function selectedBytes(stored: Uint32Array, incoming: Uint32Array, selection: Se
   const { runs, side, start, length } = selection
   let bytes = 0
   for (let run = 0; run < runs; run++) {
+    if (length[run] === 0) continue
     const starts = side[run] === INCOMING ? incoming : stored
     bytes += starts[start[run]! + length[run]!]! - starts[start[run]!]!
   }
