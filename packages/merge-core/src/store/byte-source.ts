@@ -1,0 +1,69 @@
+// One version of a stored object, read in ranges.
+//
+// The first read brings the object's end (where Parquet keeps its footer), its size and its tag; every later read names that tag, so
+// that all ranges come from the same bytes.
+
+import { DamagedObjectError } from '../errors.ts'
+import { invariant } from '../invariant.ts'
+import type { Failure, ObjectStore } from './object-store.ts'
+import { failureError } from './outcome.ts'
+
+export interface ByteSource {
+  readonly path: string
+  readonly etag: string
+  /** The object's size in bytes. */
+  readonly size: number
+  /** Bytes [start, end), which must lie inside the object. Do not change them: they may be shared. */
+  read(start: number, end: number): Promise<Uint8Array>
+}
+
+export interface SourceOptions {
+  /** How much of the object's end is brought at once. Default 64 KiB. */
+  readonly tailBytes?: number
+  /** The version to read, where it is known: any other is a failure. */
+  readonly etag?: string
+  /** The error for a failed read. Default: failureError. */
+  readonly errorOf?: (path: string, failure: Failure) => Error
+}
+
+const TAIL_BYTES = 64 * 1024
+
+/**
+ * @throws TryAgainError where the object changed since the first read, or the store does not answer; DamagedObjectError where it is
+ *   gone or shorter than it was; InputError where it may not be read
+ */
+export async function storeSource(store: ObjectStore, path: string, options: SourceOptions = {}): Promise<ByteSource> {
+  const { tailBytes = TAIL_BYTES, errorOf = (at, failure) => failureError('reading', at, failure) } = options
+  const pinned = options.etag === undefined ? {} : { etag: options.etag }
+  const tail = await store.get(path, { range: { suffix: tailBytes }, ...pinned })
+  if (tail.kind !== 'ok') throw errorOf(path, tail)
+  const { etag, objectBytes: size } = tail
+  const tailStart = size - tail.bytes.length
+  return {
+    path,
+    etag,
+    size,
+    async read(start, end) {
+      invariant(0 <= start && start <= end && end <= size, `bytes ${start} to ${end} of ${path}, which has ${size}`)
+      if (start === end) return new Uint8Array(0)
+      if (start >= tailStart) return tail.bytes.subarray(start - tailStart, end - tailStart)
+      const result = await store.get(path, { range: { start, end }, etag })
+      if (result.kind !== 'ok') throw errorOf(path, result)
+      if (result.bytes.length === end - start) return result.bytes
+      throw new DamagedObjectError(path, `${result.bytes.length} bytes came where ${end - start} were asked for`)
+    },
+  }
+}
+
+/** Bytes at hand, read like a stored object. */
+export function bytesSource(path: string, bytes: Uint8Array): ByteSource {
+  return {
+    path,
+    etag: '',
+    size: bytes.length,
+    async read(start, end) {
+      invariant(0 <= start && start <= end && end <= bytes.length, `bytes ${start} to ${end} of ${path}`)
+      return bytes.subarray(start, end)
+    },
+  }
+}
