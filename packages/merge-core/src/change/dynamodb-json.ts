@@ -1,0 +1,347 @@
+// DynamoDB JSON: `{"S":"x"}`, `{"N":"1"}`, `{"M":{"a":{"NULL":true}}}` … read from bytes that are known to be valid JSON.
+//
+// One value has one form: numbers canonical, the names of a map and the elements of a set sorted (names, strings and binary by
+// bytes, numbers by value), strings escaped as JSON.stringify does. So the same item gives the same bytes whoever wrote it.
+// Of a repeated name the first stands. Names stay bytes throughout: none becomes a property of an object.
+// What is valid JSON but no DynamoDB JSON (another tag, two tags, an N that is no number) is kept as it stands, without white space.
+
+import { ByteSink } from './byte-sink.ts'
+import {
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  decodeString,
+  encodeString,
+  hasEscape,
+  INVALID,
+  isAscii,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  skipSpace,
+  skipString,
+  skipValue,
+} from './json-scan.ts'
+import { compareBytes } from './key-order.ts'
+import { canonicalNumber, compareNumbers, type DecimalNumber, formatNumber, parseNumber } from './number-text.ts'
+
+export type Tag = 'S' | 'N' | 'B' | 'BOOL' | 'NULL' | 'M' | 'L' | 'SS' | 'NS' | 'BS'
+
+const TAGS: readonly Tag[] = ['S', 'N', 'B', 'BOOL', 'NULL', 'M', 'L', 'SS', 'NS', 'BS']
+
+/** The one member of a value `{"S":…}`: its tag and the stretch of its JSON value. */
+export interface TaggedValue {
+  readonly tag: Tag
+  readonly start: number
+  readonly end: number
+}
+
+/** Null where the JSON value at bytes[start … end) is not an object of exactly one member named by a tag. What it holds is not checked. */
+export function taggedValue(bytes: Uint8Array, start: number, end: number): TaggedValue | null {
+  let at = skipSpace(bytes, start, end)
+  if (bytes[at] !== OPEN_OBJECT) return null
+  at = skipSpace(bytes, at + 1, end)
+  if (bytes[at] !== QUOTE) return null
+  const nameEnd = skipString(bytes, at, end) - 1
+  const tag = TAGS.find((name) => name.length === nameEnd - at - 1 && isAscii(bytes, at + 1, nameEnd, name))
+  if (tag === undefined) return null
+  at = skipSpace(bytes, nameEnd + 1, end)
+  at = skipSpace(bytes, at + 1, end)
+  const valueEnd = skipValue(bytes, at, end)
+  if (bytes[skipSpace(bytes, valueEnd, end)] !== CLOSE_OBJECT) return null
+  return { tag, start: at, end: valueEnd }
+}
+
+/** A member of an item or a map: name and value as they stand in `bytes`. */
+export interface Member {
+  readonly bytes: Uint8Array
+  /** The name between its quotes. */
+  readonly nameStart: number
+  readonly nameEnd: number
+  readonly valueStart: number
+  readonly valueEnd: number
+}
+
+/**
+ * Appends the value as plain JSON: `{"M":{"a":{"N":"1.0"}}}` becomes `{"a":1}`, sets become sorted arrays, binary stays base64 text.
+ * False (and nothing appended) where it is not DynamoDB JSON in every part.
+ */
+export function writePlainJson(bytes: Uint8Array, start: number, end: number, out: ByteSink): boolean {
+  return writeWhole(bytes, start, end, out, false)
+}
+
+/** Appends the value as DynamoDB JSON in its one form, or as it stands (without white space) where it is not DynamoDB JSON. */
+export function writeTypedJson(bytes: Uint8Array, start: number, end: number, out: ByteSink): void {
+  if (!writeWhole(bytes, start, end, out, true)) writeCompact(bytes, start, end, out)
+}
+
+/** Appends `{"name":value,…}`, sorted, values as writeTypedJson gives them. */
+export function writeTypedObject(members: readonly Member[], out: ByteSink): void {
+  writeObject(members, out, (member) => {
+    writeTypedJson(member.bytes, member.valueStart, member.valueEnd, out)
+    return true
+  })
+}
+
+/** The whole item `{"pk":{"S":"x"},…}` in its one form. What follows its closing brace is ignored. */
+export function canonicalItem(bytes: Uint8Array): Uint8Array {
+  const out = new ByteSink(bytes.length + 64)
+  const end = skipValue(bytes, 0, bytes.length)
+  if (end === INVALID) return bytes.slice()
+  const members = membersOf(bytes, 0, end)
+  if (members === null) writeCompact(bytes, 0, end, out)
+  else writeTypedObject(members, out)
+  return out.toBytes()
+}
+
+/** The members of the object at bytes[start … end), in their order, repeated names included; null where it is no object. */
+export function membersOf(bytes: Uint8Array, start: number, end: number): Member[] | null {
+  let at = skipSpace(bytes, start, end)
+  if (bytes[at] !== OPEN_OBJECT) return null
+  const members: Member[] = []
+  at = skipSpace(bytes, at + 1, end)
+  while (bytes[at] === QUOTE) {
+    const nameStart = at + 1
+    const behindName = skipString(bytes, at, end)
+    const valueStart = skipSpace(bytes, skipSpace(bytes, behindName, end) + 1, end)
+    const valueEnd = skipValue(bytes, valueStart, end)
+    members.push({ bytes, nameStart, nameEnd: behindName - 1, valueStart, valueEnd })
+    at = skipSpace(bytes, valueEnd, end)
+    if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1, end)
+  }
+  return members
+}
+
+/** Base64 (RFC 4648, section 4) with its padding and no stray bits: what one value has exactly one text of. */
+export function isBase64(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start
+  if ((length & 3) !== 0) return false
+  if (length === 0) return true
+  const padding = bytes[end - 1] !== 0x3d ? 0 : bytes[end - 2] !== 0x3d ? 1 : 2
+  for (let at = start; at < end - padding; at++) if (BASE64[bytes[at]!] === 0xff) return false
+  if (padding === 1) return (BASE64[bytes[end - 2]!]! & 3) === 0
+  return padding === 0 || (BASE64[bytes[end - 3]!]! & 15) === 0
+}
+
+/** Appends the bytes that valid base64 stands for. */
+export function decodeBase64(bytes: Uint8Array, start: number, end: number, out: ByteSink): void {
+  out.reserve(((end - start) >> 1) << 1)
+  const target = out.bytes
+  let length = out.length
+  for (let at = start; at < end; at += 4) {
+    const group =
+      (BASE64[bytes[at]!]! << 18) |
+      (BASE64[bytes[at + 1]!]! << 12) |
+      ((BASE64[bytes[at + 2]!]! & 63) << 6) |
+      (BASE64[bytes[at + 3]!]! & 63)
+    target[length++] = group >>> 16
+    if (bytes[at + 2] !== 0x3d) target[length++] = group >>> 8
+    if (bytes[at + 3] !== 0x3d) target[length++] = group
+  }
+  out.length = length
+}
+
+/** The value of each character of base64, 0xff for others. */
+const BASE64 = new Uint8Array(256).fill(0xff)
+for (const [value, character] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries()) {
+  BASE64[character.charCodeAt(0)] = value
+}
+
+/** The characters of the string whose quotes are at `start` and `end` − 1, as JavaScript text. */
+export function stringText(bytes: Uint8Array, start: number, end: number): string {
+  if (!hasEscape(bytes, start + 1, end - 1)) {
+    return Buffer.from(bytes.buffer, bytes.byteOffset + start + 1, end - start - 2).toString('utf8')
+  }
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8'))
+}
+
+function writeWhole(bytes: Uint8Array, start: number, end: number, out: ByteSink, typed: boolean): boolean {
+  const before = out.length
+  if (writeValue(bytes, start, end, out, typed)) return true
+  out.length = before
+  return false
+}
+
+function writeValue(bytes: Uint8Array, start: number, end: number, out: ByteSink, typed: boolean): boolean {
+  const value = taggedValue(bytes, start, end)
+  if (value === null) return false
+  if (!typed) return writeContent(bytes, value, out, typed)
+  out.pushAscii(`{"${value.tag}":`)
+  if (!writeContent(bytes, value, out, typed)) return false
+  out.pushByte(CLOSE_OBJECT)
+  return true
+}
+
+function writeContent(bytes: Uint8Array, value: TaggedValue, out: ByteSink, typed: boolean): boolean {
+  const { tag, start, end } = value
+  switch (tag) {
+    case 'S':
+      return bytes[start] === QUOTE && writeString(bytes, start, end, out)
+    case 'N':
+      return bytes[start] === QUOTE && writeNumber(canonicalNumber(stringText(bytes, start, end)), out, typed)
+    case 'B':
+      return bytes[start] === QUOTE && writeBase64(bytes, start, end, out)
+    case 'BOOL':
+      if (bytes[start] !== 0x74 && bytes[start] !== 0x66) return false
+      out.push(bytes, start, end)
+      return true
+    case 'NULL':
+      if (bytes[start] !== 0x74) return false
+      out.pushAscii(typed ? 'true' : 'null')
+      return true
+    case 'L':
+      return writeList(bytes, value, out, typed)
+    case 'M': {
+      const members = membersOf(bytes, start, end)
+      if (members === null) return false
+      return writeObject(members, out, (member) => writeValue(bytes, member.valueStart, member.valueEnd, out, typed))
+    }
+    default:
+      return writeSet(bytes, value, out, typed)
+  }
+}
+
+function writeString(bytes: Uint8Array, start: number, end: number, out: ByteSink): boolean {
+  if (!hasEscape(bytes, start + 1, end - 1)) {
+    out.push(bytes, start, end)
+    return true
+  }
+  const characters = new ByteSink(end - start)
+  decodeString(bytes, start + 1, end - 1, characters)
+  encodeString(characters.bytes, 0, characters.length, out)
+  return true
+}
+
+function writeBase64(bytes: Uint8Array, start: number, end: number, out: ByteSink): boolean {
+  const before = out.length
+  writeString(bytes, start, end, out)
+  return isBase64(out.bytes, before + 1, out.length - 1)
+}
+
+function writeNumber(canonical: string | null, out: ByteSink, quoted: boolean): boolean {
+  if (canonical === null) return false
+  out.pushAscii(quoted ? `"${canonical}"` : canonical)
+  return true
+}
+
+function writeList(bytes: Uint8Array, value: TaggedValue, out: ByteSink, typed: boolean): boolean {
+  const elements = elementsOf(bytes, value.start, value.end)
+  if (elements === null) return false
+  out.pushByte(OPEN_ARRAY)
+  for (const [index, element] of elements.entries()) {
+    if (index > 0) out.pushByte(COMMA)
+    if (!writeValue(bytes, element.start, element.end, out, typed)) return false
+  }
+  out.pushByte(CLOSE_ARRAY)
+  return true
+}
+
+interface Stretch {
+  readonly start: number
+  readonly end: number
+}
+
+/** The elements of the array at bytes[start … end), or null where it is none. */
+function elementsOf(bytes: Uint8Array, start: number, end: number): Stretch[] | null {
+  if (bytes[start] !== OPEN_ARRAY) return null
+  const elements: Stretch[] = []
+  let at = skipSpace(bytes, start + 1, end)
+  while (bytes[at] !== CLOSE_ARRAY) {
+    const behind = skipValue(bytes, at, end)
+    elements.push({ start: at, end: behind })
+    at = skipSpace(bytes, behind, end)
+    if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1, end)
+  }
+  return elements
+}
+
+function writeSet(bytes: Uint8Array, value: TaggedValue, out: ByteSink, typed: boolean): boolean {
+  const elements = elementsOf(bytes, value.start, value.end)
+  if (elements === null || elements.some((element) => bytes[element.start] !== QUOTE)) return false
+  const texts = value.tag === 'NS' ? sortedNumbers(bytes, elements, typed) : sortedStrings(bytes, elements, value.tag)
+  if (texts === null) return false
+  out.pushByte(OPEN_ARRAY)
+  for (const [index, text] of texts.entries()) {
+    if (index > 0) out.pushByte(COMMA)
+    out.push(text, 0, text.length)
+  }
+  out.pushByte(CLOSE_ARRAY)
+  return true
+}
+
+function sortedNumbers(bytes: Uint8Array, elements: readonly Stretch[], quoted: boolean): Uint8Array[] | null {
+  const numbers = elements.map(({ start, end }) => parseNumber(stringText(bytes, start, end)))
+  if (numbers.includes(null)) return null
+  return (numbers as DecimalNumber[])
+    .sort(compareNumbers)
+    .map((number) => Buffer.from(quoted ? `"${formatNumber(number)}"` : formatNumber(number)))
+}
+
+function sortedStrings(bytes: Uint8Array, elements: readonly Stretch[], tag: Tag): Uint8Array[] | null {
+  const entries: { readonly order: Uint8Array; readonly text: Uint8Array }[] = []
+  for (const { start, end } of elements) {
+    const order = new ByteSink(end - start)
+    const text = new ByteSink(end - start)
+    if (tag === 'SS') {
+      decodeString(bytes, start + 1, end - 1, order)
+      writeString(bytes, start, end, text)
+    } else {
+      if (!writeBase64(bytes, start, end, text)) return null
+      decodeBase64(text.bytes, 1, text.length - 1, order)
+    }
+    entries.push({ order: order.toBytes(), text: text.toBytes() })
+  }
+  entries.sort((a, b) => Buffer.compare(a.order, b.order))
+  return entries.map((entry) => entry.text)
+}
+
+/** Appends `{…}` with its members sorted by name, the first of each name; false where `writeMemberValue` gives up. */
+function writeObject(
+  members: readonly Member[],
+  out: ByteSink,
+  writeMemberValue: (member: Member) => boolean,
+): boolean {
+  out.pushByte(OPEN_OBJECT)
+  let isFirst = true
+  for (const { member, name } of sortedByName(members)) {
+    if (!isFirst) out.pushByte(COMMA)
+    isFirst = false
+    encodeString(name.bytes, name.start, name.end, out)
+    out.pushByte(COLON)
+    if (!writeMemberValue(member)) return false
+  }
+  out.pushByte(CLOSE_OBJECT)
+  return true
+}
+
+interface NamedMember {
+  readonly member: Member
+  readonly name: { readonly bytes: Uint8Array; readonly start: number; readonly end: number }
+}
+
+function sortedByName(members: readonly Member[]): NamedMember[] {
+  const named = members.map((member) => ({ member, name: decodedName(member) }))
+  const byName = (a: NamedMember, b: NamedMember) =>
+    compareBytes(a.name.bytes, a.name.start, a.name.end, b.name.bytes, b.name.start, b.name.end)
+  // The sort is stable, so the first of a repeated name stays in front.
+  named.sort(byName)
+  return named.filter((entry, index) => index === 0 || byName(named[index - 1]!, entry) !== 0)
+}
+
+function decodedName({ bytes, nameStart, nameEnd }: Member): NamedMember['name'] {
+  if (!hasEscape(bytes, nameStart, nameEnd)) return { bytes, start: nameStart, end: nameEnd }
+  const characters = new ByteSink(nameEnd - nameStart)
+  decodeString(bytes, nameStart, nameEnd, characters)
+  return { bytes: characters.bytes, start: 0, end: characters.length }
+}
+
+/** Appends valid JSON as it stands, without the white space between its tokens. */
+function writeCompact(bytes: Uint8Array, start: number, end: number, out: ByteSink): void {
+  let at = skipSpace(bytes, start, end)
+  while (at < end) {
+    const behind = bytes[at] === QUOTE ? skipString(bytes, at, end) : at + 1
+    out.push(bytes, at, behind)
+    at = skipSpace(bytes, behind, end)
+  }
+}
