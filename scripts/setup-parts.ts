@@ -1,0 +1,140 @@
+// Installs what the interop tests run against (parts.ts): node scripts/setup-parts.ts
+//
+// A part that is there is left alone. One that is not is built beside its place and stamped last, so that an interrupted run
+// leaves nothing that looks finished; a second run waits for the first. What cannot be installed is named, with the remedy; that
+// is a failure only in CI: elsewhere the tests that need it are skipped.
+
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readlinkSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  cacheFolder,
+  pythonFolder,
+  pythonProgram,
+  pythonRequirements,
+  sparkRuntimeCoordinates,
+  sparkRuntimeFolder,
+  stampName,
+} from './parts.ts'
+
+const MAVEN_COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy'
+/** pyarrow and PySpark have wheels for these. */
+const PYTHON_MINORS = [11, 12, 13, 10]
+
+interface Part {
+  readonly name: string
+  readonly folder: string
+  /** What goes into the stamp. */
+  readonly content: unknown
+  /** Throws with a remedy where it cannot. */
+  readonly install: () => void
+}
+
+const parts: readonly Part[] = [
+  {
+    name: 'Python with DuckDB, pyarrow, pyiceberg and PySpark',
+    folder: pythonFolder,
+    content: { requirements: pythonRequirements },
+    install() {
+      const base = findPython()
+      run(
+        base,
+        ['-m', 'venv', pythonFolder],
+        'install the venv module of Python (Debian: apt-get install python3-venv)',
+      )
+      const pip = [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--disable-pip-version-check',
+        '--requirement',
+        pythonRequirements,
+      ]
+      run(pythonProgram, pip, 'see what pip says; is its registry in reach?')
+    },
+  },
+  {
+    name: `Iceberg for Spark (${sparkRuntimeCoordinates})`,
+    folder: sparkRuntimeFolder,
+    content: { artifact: sparkRuntimeCoordinates },
+    install() {
+      const goal = [MAVEN_COPY, `-Dartifact=${sparkRuntimeCoordinates}`, `-DoutputDirectory=${sparkRuntimeFolder}`]
+      run('mvn', ['--batch-mode', '--quiet', ...goal], 'install Maven and a JDK 17 (Debian: apt-get install maven)')
+    },
+  },
+]
+
+function findPython(): string {
+  for (const program of [...PYTHON_MINORS.map((minor) => `python3.${minor}`), 'python3']) {
+    const check = `import sys; sys.exit(sys.version_info[:2] not in ${pythonVersions()})`
+    if (spawnSync(program, ['-c', check], { stdio: 'ignore' }).status === 0) return program
+  }
+  throw new Error(`no Python 3.${PYTHON_MINORS.join(', 3.')} in the path: install one`)
+}
+
+const pythonVersions = (): string => `[${PYTHON_MINORS.map((minor) => `(3, ${minor})`).join(', ')}]`
+
+function run(program: string, args: readonly string[], remedy: string): void {
+  const result: SpawnSyncReturns<Buffer> = spawnSync(program, args, { stdio: ['ignore', 2, 2] })
+  if (result.error) throw new Error(`${program} does not start (${result.error.message}): ${remedy}`)
+  if (result.status !== 0) throw new Error(`${program} ended with ${result.status ?? result.signal}: ${remedy}`)
+}
+
+async function installAll(): Promise<boolean> {
+  let complete = true
+  for (const part of parts) {
+    if (existsSync(join(part.folder, stampName))) {
+      console.log(`${part.name}: is there`)
+      continue
+    }
+    console.log(`${part.name}: installing into ${part.folder}`)
+    const startMs = performance.now()
+    try {
+      rmSync(part.folder, { recursive: true, force: true })
+      part.install()
+      writeFileSync(join(part.folder, stampName), `${JSON.stringify(part.content)}\n`)
+      console.log(`${part.name}: installed in ${((performance.now() - startMs) / 1000).toFixed(0)} s`)
+    } catch (error) {
+      complete = false
+      console.error(`${part.name}: not installed: ${(error as Error).message}`)
+    }
+  }
+  return complete
+}
+
+/** Holds a lock that names this process; that of a process that is gone is taken over. */
+async function withLock<T>(act: () => Promise<T>): Promise<T> {
+  const lock = join(cacheFolder, 'setup.lock')
+  mkdirSync(cacheFolder, { recursive: true })
+  let waiting = false
+  while (!takeLock(lock)) {
+    if (!waiting) console.log(`waiting for the process that holds ${lock}`)
+    waiting = true
+    await sleep(500)
+  }
+  try {
+    return await act()
+  } finally {
+    unlinkSync(lock)
+  }
+}
+
+function takeLock(lock: string): boolean {
+  try {
+    symlinkSync(String(process.pid), lock)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  try {
+    process.kill(Number(readlinkSync(lock)), 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') unlinkSync(lock)
+  }
+  return false
+}
+
+const complete = await withLock(installAll)
+if (!complete && process.env.CI === 'true') process.exitCode = 1
