@@ -1,0 +1,110 @@
+// Compression of pages.
+//
+// A page says how long it is uncompressed, and that is exactly what must come out. node:zlib gives its result in one buffer
+// without copying where chunkSize exceeds it by one; but the size is a stranger's word, so a claim out of all proportion to the
+// compressed bytes is filled in steps, and memory is taken as bytes appear.
+
+import {
+  brotliCompressSync,
+  brotliDecompressSync,
+  constants,
+  gunzipSync,
+  gzipSync,
+  zstdCompressSync,
+  zstdDecompressSync,
+} from 'node:zlib'
+import snappy from 'snappy'
+import { decompressLz4Block } from './decode/lz4.ts'
+import { Codec, enumName } from './footer.ts'
+import { MalformedError, malformed } from './malformed.ts'
+
+/** The codecs that pages can be written with. */
+export type CompressionCodec = 'uncompressed' | 'snappy' | 'gzip' | 'zstd' | 'brotli'
+
+export const CODEC_NUMBERS: Readonly<Record<CompressionCodec, number>> = {
+  uncompressed: Codec.UNCOMPRESSED,
+  snappy: Codec.SNAPPY,
+  gzip: Codec.GZIP,
+  zstd: Codec.ZSTD,
+  brotli: Codec.BROTLI,
+}
+
+const BROTLI_QUALITY = 4
+const CHUNK_BYTES_MIN = 64
+const STEP_BYTES = 1 << 20
+const RATIO_IN_ONE_PIECE_MAX = 128
+
+/** Compresses a page's bytes; `level` is for zstd (default 1). Uncompressed bytes come back as they are, not copied. */
+export function compress(codec: CompressionCodec, bytes: Uint8Array, level = 1): Uint8Array {
+  // An upper bound of what zstd and deflate make of bytes that do not compress.
+  const chunkSize = Math.max(CHUNK_BYTES_MIN, bytes.length + (bytes.length >> 7) + 128)
+  switch (codec) {
+    case 'uncompressed':
+      return bytes
+    case 'snappy':
+      return snappy.compressSync(asBuffer(bytes))
+    case 'gzip':
+      return gzipSync(bytes, { chunkSize })
+    case 'zstd':
+      return zstdCompressSync(bytes, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: level } })
+    case 'brotli':
+      return brotliCompressSync(bytes, { chunkSize, params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } })
+  }
+}
+
+/**
+ * Decompresses a page that must give exactly `size` bytes. `codec` is a number of parquet.thrift. The result of an uncompressed
+ * page is `bytes` itself. Throws MalformedError.
+ */
+export function decompress(codec: number, bytes: Uint8Array, size: number): Uint8Array {
+  const result = size === 0 && bytes.length === 0 ? bytes : inflate(codec, bytes, size)
+  if (result.length !== size)
+    malformed(`a page gives ${result.length} bytes instead of ${size} (${enumName(Codec, codec)})`)
+  return result
+}
+
+function inflate(codec: number, bytes: Uint8Array, size: number): Uint8Array {
+  if (codec === Codec.UNCOMPRESSED) return bytes
+  const inOnePiece = size <= STEP_BYTES || size <= bytes.length * RATIO_IN_ONE_PIECE_MAX
+  const options = {
+    chunkSize: Math.max(CHUNK_BYTES_MIN, inOnePiece ? size + 1 : STEP_BYTES),
+    maxOutputLength: Math.max(1, size),
+  }
+  try {
+    switch (codec) {
+      case Codec.SNAPPY:
+        return inflateSnappy(bytes, size)
+      case Codec.GZIP:
+        return gunzipSync(bytes, options)
+      case Codec.BROTLI:
+        return brotliDecompressSync(bytes, options)
+      case Codec.ZSTD:
+        return zstdDecompressSync(bytes, options)
+      case Codec.LZ4_RAW:
+        return decompressLz4Block(bytes, size)
+    }
+  } catch (error) {
+    if (error instanceof MalformedError) throw error
+    malformed(
+      `a page of ${bytes.length} bytes does not decompress (${enumName(Codec, codec)}): ${(error as Error).message}`,
+    )
+  }
+  return malformed(`compression codec ${enumName(Codec, codec)} is not read; rewrite the file with zstd`)
+}
+
+// Snappy begins with its length and cannot expand a byte beyond 64; both are checked before anything is allocated.
+function inflateSnappy(bytes: Uint8Array, size: number): Uint8Array {
+  let length = 0
+  for (let i = 0, scale = 1; i < 5; i++, scale *= 128) {
+    const byte = bytes[i] ?? malformed('a snappy page is empty')
+    length += (byte & 0x7f) * scale
+    if (byte < 0x80) break
+  }
+  if (length !== size) malformed(`a snappy page claims ${length} bytes, its header ${size}`)
+  if (length > bytes.length * 64) malformed(`a snappy page of ${bytes.length} bytes claims ${length}`)
+  return snappy.uncompressSync(asBuffer(bytes)) as Buffer
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length)
+}

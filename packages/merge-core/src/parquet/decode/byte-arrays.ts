@@ -1,0 +1,124 @@
+// Byte arrays in the PLAIN layout, which is also how they stay in memory: a page is copied whole, or not at all.
+
+import type { BytesColumn, Validity } from '../../columns/column.ts'
+import { malformed } from '../malformed.ts'
+
+/** The byte arrays of a chunk while its pages are appended. `bytes` grows; row i starts at starts[i]. */
+export interface ByteArrays {
+  bytes: Uint8Array
+  used: number
+  readonly starts: Uint32Array
+}
+
+const BYTES_MAX = 2 ** 32 - 1
+
+/** Room for `rows` byte arrays and, to begin with, `capacity` bytes. */
+export function makeByteArrays(rows: number, capacity: number): ByteArrays {
+  return { bytes: new Uint8Array(capacity), used: 0, starts: new Uint32Array(rows + 1) }
+}
+
+/** Makes room for `count` more bytes. */
+export function reserveBytes(out: ByteArrays, count: number): void {
+  const needed = out.used + count
+  if (needed > BYTES_MAX) malformed(`a column chunk of more than ${BYTES_MAX} bytes of values`)
+  if (needed <= out.bytes.length) return
+  const grown = new Uint8Array(Math.min(BYTES_MAX, Math.max(needed, out.bytes.length * 2)))
+  grown.set(out.bytes.subarray(0, out.used))
+  out.bytes = grown
+}
+
+/**
+ * Appends the PLAIN values in page [start, end) as rows [at, at + rows); a row without its bit in `bits` is null and takes nothing.
+ * The first page of an empty `out` is kept as it is, not copied. Throws MalformedError.
+ */
+export function appendPlainByteArrays(
+  page: Uint8Array,
+  start: number,
+  end: number,
+  rows: number,
+  bits: Uint8Array | null,
+  out: ByteArrays,
+  at: number,
+): void {
+  const base = out.used
+  const values = page.subarray(start, end)
+  const size =
+    bits === null ? walk(values, rows, out.starts, at, base) : walkNullable(values, rows, bits, out.starts, at, base)
+  if (base === 0 && out.bytes.length === 0) out.bytes = values.subarray(0, size)
+  else {
+    reserveBytes(out, size)
+    out.bytes.set(size === values.length ? values : values.subarray(0, size), base)
+  }
+  out.used = base + size
+}
+
+function walk(values: Uint8Array, rows: number, starts: Uint32Array, at: number, base: number): number {
+  const end = values.length
+  let from = 0
+  for (let row = 0; row < rows; row++) {
+    starts[at + row] = base + from
+    if (end - from < 4) malformed(`byte array ${row} of ${rows} runs past its page`)
+    const length =
+      (values[from]! | (values[from + 1]! << 8) | (values[from + 2]! << 16) | (values[from + 3]! << 24)) >>> 0
+    from += 4
+    if (length > end - from)
+      malformed(`byte array ${row} of ${rows} claims ${length} bytes where ${end - from} are left`)
+    from += length
+  }
+  starts[at + rows] = base + from
+  return from
+}
+
+function walkNullable(
+  values: Uint8Array,
+  rows: number,
+  bits: Uint8Array,
+  starts: Uint32Array,
+  at: number,
+  base: number,
+): number {
+  const end = values.length
+  let from = 0
+  for (let row = 0; row < rows; row++) {
+    starts[at + row] = base + from
+    if (((bits[row >> 3]! >> (row & 7)) & 1) === 0) continue
+    if (end - from < 4) malformed(`byte array ${row} of ${rows} runs past its page`)
+    const length =
+      (values[from]! | (values[from + 1]! << 8) | (values[from + 2]! << 16) | (values[from + 3]! << 24)) >>> 0
+    from += 4
+    if (length > end - from)
+      malformed(`byte array ${row} of ${rows} claims ${length} bytes where ${end - from} are left`)
+    from += length
+  }
+  starts[at + rows] = base + from
+  return from
+}
+
+/** Appends dictionary value indices[i] for each present row. The indices are checked by the caller. */
+export function appendLookedUp(
+  dictionary: BytesColumn,
+  indices: Uint32Array,
+  rows: number,
+  bits: Uint8Array | null,
+  out: ByteArrays,
+  at: number,
+): void {
+  const { starts, bytes } = dictionary
+  let next = 0
+  for (let row = 0; row < rows; row++) {
+    out.starts[at + row] = out.used
+    if (bits !== null && ((bits[row >> 3]! >> (row & 7)) & 1) === 0) continue
+    const index = indices[next++]!
+    const from = starts[index]!
+    const size = starts[index + 1]! - from
+    reserveBytes(out, size)
+    out.bytes.set(bytes.subarray(from, from + size), out.used)
+    out.used += size
+  }
+  out.starts[at + rows] = out.used
+}
+
+/** The column of what was appended. */
+export function finishByteArrays(values: ByteArrays, rows: number, validity: Validity): BytesColumn {
+  return { kind: 'bytes', rows, validity, starts: values.starts, bytes: values.bytes.subarray(0, values.used) }
+}

@@ -1,0 +1,150 @@
+// The pages of a column chunk, found by walking their headers.
+//
+// Everything that a header says is checked here, before any memory is taken for it: sizes against the chunk, counts against the
+// rows of the group, the CRC where there is one. Which bytes of a data page are levels and which are values depends on its version;
+// afterwards that is forgotten.
+
+import { crc32 } from 'node:zlib'
+import { decompress } from '../codecs.ts'
+import { decodePageHeader, Encoding, enumName, type PageHeader, PageType } from '../footer.ts'
+import { malformed } from '../malformed.ts'
+import { decodeDefinitionLevels, type PageValidity } from './levels.ts'
+import { readUint32 } from './plain.ts'
+
+/** A page as it lies in the bytes of its chunk, still compressed. */
+export interface StoredPage {
+  readonly header: PageHeader
+  readonly start: number
+  readonly end: number
+  /** Rows of a data page, entries of a dictionary page. */
+  readonly values: number
+}
+
+export interface StoredPages {
+  readonly dictionary: StoredPage | null
+  readonly data: readonly StoredPage[]
+}
+
+/** The values of a data page: bytes [start, end) hold `validity.present` values in `encoding`. */
+export interface DataPage {
+  readonly rows: number
+  readonly validity: PageValidity
+  readonly encoding: number
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
+const PAGE_BYTES_MAX = 2 ** 30
+
+/** Finds the pages of a flat column's chunk of `rows` rows. Throws MalformedError. */
+export function splitPages(chunk: Uint8Array, rows: number): StoredPages {
+  const data: StoredPage[] = []
+  let dictionary: StoredPage | null = null
+  let done = 0
+  for (let at = 0; done < rows; ) {
+    if (at >= chunk.length) malformed(`its pages hold ${done} of ${rows} rows`)
+    const page = readStoredPage(chunk, at)
+    at = page.end
+    if (page.header.type === PageType.DICTIONARY_PAGE) {
+      if (dictionary !== null || data.length > 0) malformed('a dictionary page is not the first page')
+      dictionary = page
+    } else if (page.header.type !== PageType.INDEX_PAGE) {
+      if (page.values > rows - done) malformed(`a page claims ${page.values} rows where ${rows - done} are left`)
+      data.push(page)
+      done += page.values
+    }
+  }
+  return { dictionary, data }
+}
+
+function readStoredPage(chunk: Uint8Array, at: number): StoredPage {
+  const { value: header, end: start } = decodePageHeader(chunk, at)
+  const { compressedPageSize, uncompressedPageSize } = header
+  if (compressedPageSize < 0 || compressedPageSize > chunk.length - start) {
+    malformed(`the page at ${at} claims ${compressedPageSize} bytes where ${chunk.length - start} are left`)
+  }
+  if (uncompressedPageSize < 0 || uncompressedPageSize > PAGE_BYTES_MAX) {
+    malformed(`the page at ${at} claims ${uncompressedPageSize} bytes uncompressed`)
+  }
+  const end = start + compressedPageSize
+  if (header.crc !== undefined && (crc32(chunk.subarray(start, end)) | 0) !== header.crc) {
+    malformed(`the page at ${at} does not match its checksum`)
+  }
+  const values = countValues(header)
+  if (values < 0) malformed(`the page at ${at} claims ${values} values`)
+  return { header, start, end, values }
+}
+
+function countValues(header: PageHeader): number {
+  switch (header.type) {
+    case PageType.DATA_PAGE:
+      return (header.dataPageHeader ?? malformed('a data page without its header')).numValues
+    case PageType.DATA_PAGE_V2: {
+      const page = header.dataPageHeaderV2 ?? malformed('a data page without its header')
+      if (page.numRows !== page.numValues) malformed(`a flat page of ${page.numValues} values in ${page.numRows} rows`)
+      return page.numValues
+    }
+    case PageType.DICTIONARY_PAGE:
+      return (header.dictionaryPageHeader ?? malformed('a dictionary page without its header')).numValues
+    case PageType.INDEX_PAGE:
+      return 0
+    default:
+      return malformed(`page type ${header.type} does not exist`)
+  }
+}
+
+/** Decompresses a dictionary page, whose values are PLAIN. Throws MalformedError. */
+export function openDictionaryPage(chunk: Uint8Array, page: StoredPage, codec: number): Uint8Array {
+  const { encoding } = page.header.dictionaryPageHeader!
+  if (encoding !== Encoding.PLAIN && encoding !== Encoding.PLAIN_DICTIONARY) {
+    malformed(`a dictionary page in encoding ${enumName(Encoding, encoding)}`)
+  }
+  return decompress(codec, chunk.subarray(page.start, page.end), page.header.uncompressedPageSize)
+}
+
+/** Decompresses a data page and decodes its levels; `optional` columns have definition levels. Throws MalformedError. */
+export function openDataPage(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean): DataPage {
+  return page.header.type === PageType.DATA_PAGE_V2
+    ? openPageV2(chunk, page, codec, optional)
+    : openPageV1(chunk, page, codec, optional)
+}
+
+function openPageV1(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean): DataPage {
+  const { encoding, definitionLevelEncoding } = page.header.dataPageHeader!
+  const rows = page.values
+  const bytes = decompress(codec, chunk.subarray(page.start, page.end), page.header.uncompressedPageSize)
+  if (!optional) {
+    return { rows, validity: { bits: null, present: rows }, encoding, bytes, start: 0, end: bytes.length }
+  }
+  if (definitionLevelEncoding !== Encoding.RLE) {
+    malformed(`definition levels in encoding ${enumName(Encoding, definitionLevelEncoding)}`)
+  }
+  if (bytes.length < 4) malformed('a page ends before its definition levels')
+  const length = readUint32(bytes, 0)
+  if (length > bytes.length - 4) malformed(`definition levels claim ${length} bytes of ${bytes.length - 4}`)
+  const start = 4 + length
+  return { rows, validity: decodeDefinitionLevels(bytes, 4, start, rows), encoding, bytes, start, end: bytes.length }
+}
+
+function openPageV2(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean): DataPage {
+  const { encoding, numNulls, ...header } = page.header.dataPageHeaderV2!
+  const rows = page.values
+  const { definitionLevelsByteLength: levelBytes, repetitionLevelsByteLength: repetitionBytes } = header
+  if (repetitionBytes !== 0) malformed('a flat page with repetition levels')
+  if (levelBytes < 0 || levelBytes > page.end - page.start || levelBytes > page.header.uncompressedPageSize) {
+    malformed(`definition levels claim ${levelBytes} bytes of a page of ${page.end - page.start}`)
+  }
+  const start = page.start + levelBytes
+  const validity =
+    optional && levelBytes > 0 ? decodeDefinitionLevels(chunk, page.start, start, rows) : { bits: null, present: rows }
+  if (validity.present !== rows - numNulls) {
+    malformed(`a page claims ${numNulls} nulls, its levels have ${rows - validity.present}`)
+  }
+  const bytes = decompress(
+    header.isCompressed === false ? 0 : codec,
+    chunk.subarray(start, page.end),
+    page.header.uncompressedPageSize - levelBytes,
+  )
+  return { rows, validity, encoding, bytes, start: 0, end: bytes.length }
+}

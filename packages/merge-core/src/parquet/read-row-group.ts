@@ -1,0 +1,159 @@
+// Reads the columns of one row group: which bytes, in few reads, then the pure work on them.
+
+import type { Column } from '../columns/column.ts'
+import { DamagedObjectError } from '../errors.ts'
+import type { Field } from '../primitive-type.ts'
+import { decodeColumnChunk } from './decode/column-chunk.ts'
+import { allNull } from './decode/represent.ts'
+import type { ColumnMetaData, RowGroup, SchemaElement } from './footer.ts'
+import {
+  type ByteSource,
+  bindField,
+  blameFor,
+  type Footer,
+  type Leaf,
+  type NameMapping,
+  readExactly,
+} from './read-footer.ts'
+
+/** Bytes [start, end) of a file. */
+export interface FileRange {
+  readonly start: number
+  readonly end: number
+}
+
+/** One field of a row group and where its chunk lies. */
+export interface ChunkTask {
+  readonly field: Field
+  /** Null where the file does not have the field: every row is null. */
+  readonly stored: {
+    readonly element: SchemaElement
+    readonly codec: number
+    readonly range: FileRange
+  } | null
+}
+
+/** What has to be decoded, as plain data that may be sent to a thread together with the bytes. */
+export interface RowGroupTask {
+  readonly path: string
+  readonly group: number
+  readonly rows: number
+  readonly chunks: readonly ChunkTask[]
+}
+
+/** A stretch of a file at hand. */
+export interface ReadRange {
+  readonly start: number
+  readonly bytes: Uint8Array
+}
+
+// A request costs more than reading over a gap of this size.
+const GAP_BYTES_MAX = 256 * 1024
+// Rows that a row group may claim for each byte it has, beyond a first million: constant columns take almost nothing.
+const ROWS_FREE = 2 ** 20
+const ROWS_PER_BYTE_MAX = 4096
+
+/**
+ * The columns of one row group, one for each field in the order of `fields`, as columns/column.ts gives them. Binds by field id, or by
+ * `names` where the file has none; a field that the file lacks is null in every row. Throws DamagedObjectError.
+ */
+export async function readRowGroup(
+  source: ByteSource,
+  footer: Footer,
+  group: number,
+  fields: readonly Field[],
+  names?: NameMapping,
+): Promise<Column[]> {
+  const task = planRowGroup(footer, group, fields, names)
+  const ranges = joinRanges(task.chunks.flatMap((chunk) => (chunk.stored === null ? [] : [chunk.stored.range])))
+  const read = await Promise.all(
+    ranges.map(async ({ start, end }) => ({ start, bytes: await readExactly(source, start, end) })),
+  )
+  return decodeRowGroup(task, read)
+}
+
+/** Binds the fields and finds their chunks. Throws DamagedObjectError. */
+export function planRowGroup(
+  footer: Footer,
+  group: number,
+  fields: readonly Field[],
+  names?: NameMapping,
+): RowGroupTask {
+  const rowGroup = footer.metadata.rowGroups[group]
+  if (rowGroup === undefined) throw new Error(`${footer.path} has no row group ${group}`)
+  checkRows(footer.path, group, rowGroup)
+  const chunks = fields.map((field) => {
+    const leaf = bindField(footer, field, names)
+    return { field, stored: leaf === null ? null : locateChunk(footer, group, rowGroup, leaf) }
+  })
+  return { path: footer.path, group, rows: rowGroup.numRows, chunks }
+}
+
+function checkRows(path: string, group: number, rowGroup: RowGroup): void {
+  if (rowGroup.numRows <= ROWS_FREE) return
+  const bytes = rowGroup.columns.reduce((sum, chunk) => sum + Math.max(0, chunk.metaData?.totalCompressedSize ?? 0), 0)
+  if (rowGroup.numRows > ROWS_FREE + bytes * ROWS_PER_BYTE_MAX) {
+    throw new DamagedObjectError(path, `row group ${group} claims ${rowGroup.numRows} rows in ${bytes} bytes`)
+  }
+}
+
+function locateChunk(
+  footer: Footer,
+  group: number,
+  rowGroup: RowGroup,
+  leaf: Leaf,
+): { element: SchemaElement; codec: number; range: FileRange } {
+  const refuse = (message: string): never => {
+    throw new DamagedObjectError(footer.path, `row group ${group}, column "${leaf.name}": ${message}`)
+  }
+  const chunk = rowGroup.columns[leaf.column]!
+  if (chunk.filePath !== undefined) return refuse(`lies in another file, ${chunk.filePath}`)
+  if (chunk.cryptoMetadata !== undefined) return refuse('is encrypted, which is not read')
+  const { metaData } = chunk
+  if (metaData === undefined) return refuse('has no metadata')
+  if (metaData.type !== leaf.element.type)
+    return refuse(`has physical type ${metaData.type}, the schema ${leaf.element.type}`)
+  if (metaData.numValues !== rowGroup.numRows) {
+    return refuse(`has ${metaData.numValues} values in ${rowGroup.numRows} rows`)
+  }
+  const range = chunkRange(metaData)
+  if (range.start < 4 || range.end < range.start || range.end > footer.footerStart) {
+    return refuse(`claims bytes ${range.start} to ${range.end} of ${footer.footerStart}`)
+  }
+  return { element: leaf.element, codec: metaData.codec, range }
+}
+
+/** The bytes of a chunk, its dictionary page included. */
+export function chunkRange(metadata: ColumnMetaData): FileRange {
+  const { dictionaryPageOffset: dictionary, dataPageOffset: data } = metadata
+  const start = dictionary !== undefined && dictionary > 0 && dictionary < data ? dictionary : data
+  return { start, end: start + metadata.totalCompressedSize }
+}
+
+/** Joins ranges that overlap or are near each other; the result ascends. */
+export function joinRanges(ranges: readonly FileRange[]): FileRange[] {
+  const joined: { start: number; end: number }[] = []
+  for (const { start, end } of ranges.toSorted((a, b) => a.start - b.start)) {
+    const last = joined.at(-1)
+    if (last !== undefined && start - last.end <= GAP_BYTES_MAX) last.end = Math.max(last.end, end)
+    else joined.push({ start, end })
+  }
+  return joined
+}
+
+/** Decodes what `planRowGroup` planned from bytes that cover its ranges. Columns may share memory with them. Throws DamagedObjectError. */
+export function decodeRowGroup(task: RowGroupTask, read: readonly ReadRange[]): Column[] {
+  return task.chunks.map(({ field, stored }) => {
+    if (stored === null) return allNull(field.type, task.rows)
+    const bytes = cut(read, stored.range)
+    return blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
+      decodeColumnChunk(bytes, stored.codec, stored.element, task.rows, field.type),
+    )
+  })
+}
+
+function cut(read: readonly ReadRange[], { start, end }: FileRange): Uint8Array {
+  const holder = read.find((range) => range.start <= start && end <= range.start + range.bytes.length)
+  if (holder === undefined) throw new Error(`bytes ${start} to ${end} were not read`)
+  return holder.bytes.subarray(start - holder.start, end - holder.start)
+}
