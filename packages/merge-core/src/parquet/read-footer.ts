@@ -5,7 +5,7 @@
 
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
-import { decodeFileMetaData, type FileMetaData, Repetition, type SchemaElement } from './footer.ts'
+import { decodeFileMetaData, type FileMetaData, type KeyValue, Repetition, type SchemaElement } from './footer.ts'
 import { MalformedError, malformed } from './malformed.ts'
 
 /** The bytes of one file, whole or by range. */
@@ -37,15 +37,15 @@ export interface NestedGroup {
   readonly fieldId: number | null
 }
 
-/** A file's footer, plain data that may be sent to a thread. */
-export interface Footer {
+/** A file's footer with what is derived from it; plain data that may be sent to a thread. */
+export interface Footer extends FileMetaData {
+  readonly keyValueMetadata: readonly KeyValue[]
   readonly path: string
   readonly fileBytes: number
   /** Where the footer's thrift bytes begin; all pages lie before it. */
   readonly footerStart: number
-  readonly metadata: FileMetaData
   readonly leaves: readonly Leaf[]
-  readonly groups: readonly NestedGroup[]
+  readonly nestedGroups: readonly NestedGroup[]
 }
 
 const SUFFIX_BYTES = 64 * 1024
@@ -101,9 +101,10 @@ export function blameFor<T>(path: string, place: string, decode: () => T): T {
 function parseFooter(path: string, fileBytes: number, footerStart: number, thrift: Uint8Array): Footer {
   const metadata = decodeFileMetaData(thrift)
   if (metadata.encryptionAlgorithm !== undefined) malformed('columns are encrypted, which is not read')
-  const { leaves, groups } = resolveSchema(metadata.schema)
+  const { leaves, nestedGroups } = resolveSchema(metadata.schema)
   checkRowGroups(metadata, leaves)
-  return { path, fileBytes, footerStart, metadata, leaves, groups }
+  const keyValueMetadata = metadata.keyValueMetadata ?? []
+  return { ...metadata, keyValueMetadata, path, fileBytes, footerStart, leaves, nestedGroups }
 }
 
 function checkRowGroups(metadata: FileMetaData, leaves: readonly Leaf[]): void {
@@ -122,20 +123,20 @@ function checkRowGroups(metadata: FileMetaData, leaves: readonly Leaf[]): void {
 interface SchemaWalk {
   readonly schema: readonly SchemaElement[]
   readonly leaves: Leaf[]
-  readonly groups: NestedGroup[]
+  readonly nestedGroups: NestedGroup[]
   next: number
 }
 
 /** The leaves of a schema tree given in depth-first order. Throws MalformedError where it is no tree. */
 export function resolveSchema(schema: readonly SchemaElement[]): {
   leaves: readonly Leaf[]
-  groups: readonly NestedGroup[]
+  nestedGroups: readonly NestedGroup[]
 } {
-  const walk: SchemaWalk = { schema, leaves: [], groups: [], next: 1 }
+  const walk: SchemaWalk = { schema, leaves: [], nestedGroups: [], next: 1 }
   const root = schema[0] ?? malformed('the schema is empty')
   for (let i = 0; i < (root.numChildren ?? 0); i++) walkElement(walk, [], 0, 0)
   if (walk.next !== schema.length) malformed(`the schema has ${schema.length} elements, its tree ${walk.next}`)
-  return { leaves: walk.leaves, groups: walk.groups }
+  return { leaves: walk.leaves, nestedGroups: walk.nestedGroups }
 }
 
 function walkElement(walk: SchemaWalk, parents: readonly string[], definition: number, repetition: number): void {
@@ -149,7 +150,7 @@ function walkElement(walk: SchemaWalk, parents: readonly string[], definition: n
   // Some writers give -1 where they mean none.
   const fieldId = element.fieldId !== undefined && element.fieldId >= 0 ? element.fieldId : null
   if (element.type === undefined) {
-    walk.groups.push({ name, fieldId })
+    walk.nestedGroups.push({ name, fieldId })
     for (let i = 0; i < (element.numChildren ?? 0); i++) walkElement(walk, path, maxDefinitionLevel, maxRepetitionLevel)
     return
   }
@@ -169,7 +170,9 @@ export type NameMapping = ReadonlyMap<number, readonly string[]>
 
 /** Whether any element carries a field id. */
 export function hasFieldIds(footer: Footer): boolean {
-  return footer.leaves.some((leaf) => leaf.fieldId !== null) || footer.groups.some((group) => group.fieldId !== null)
+  return (
+    footer.leaves.some((leaf) => leaf.fieldId !== null) || footer.nestedGroups.some((group) => group.fieldId !== null)
+  )
 }
 
 /**
@@ -180,7 +183,7 @@ export function hasFieldIds(footer: Footer): boolean {
 export function bindField(footer: Footer, field: Field, names?: NameMapping): Leaf | null {
   const known = bindings(footer, field, names)
   const leaves = footer.leaves.filter(known)
-  const group = footer.groups.find(known)
+  const group = footer.nestedGroups.find(known)
   const refuse = (message: string): never => {
     throw new DamagedObjectError(footer.path, `column "${field.name}" (field id ${field.id}) ${message}`)
   }

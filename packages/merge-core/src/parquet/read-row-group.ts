@@ -79,7 +79,7 @@ export function planRowGroup(
   fields: readonly Field[],
   names?: NameMapping,
 ): RowGroupTask {
-  const rowGroup = footer.metadata.rowGroups[group]
+  const rowGroup = footer.rowGroups[group]
   if (rowGroup === undefined) throw new Error(`${footer.path} has no row group ${group}`)
   checkRows(footer.path, group, rowGroup)
   const chunks = fields.map((field) => {
