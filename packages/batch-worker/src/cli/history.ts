@@ -1,0 +1,35 @@
+import { tableHistory } from '@lastwrite/merge-core'
+import { Command } from 'commander'
+import { openTableAt } from '../open-table.ts'
+import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
+import { count, print, printJson, printTable } from '../print.ts'
+
+export function historyCommand(): Command {
+  return new Command('history')
+    .description('List the snapshots of the table, the latest first.')
+    .argument('<table>', TABLE_ARGUMENT)
+    .addOption(jsonOption('the snapshots'))
+    .addHelpText('after', example('lastwrite history ./lake/orders'))
+    .action(history)
+}
+
+async function history(text: string, options: { readonly json?: true }): Promise<void> {
+  const snapshots = [...(await tableHistory(await openTableAt(text)))].reverse()
+  if (options.json) return printJson(snapshots)
+  if (snapshots.length === 0) return print('no snapshot yet; the first merge makes one')
+  const inSummary = (summary: Record<string, string>, name: string) =>
+    summary[name] === undefined ? '' : count(BigInt(summary[name]))
+  printTable(
+    ['snapshot', 'at', 'operation', 'rows', 'files', 'added', 'removed'],
+    snapshots.map(({ snapshot, at, operation, summary }) => [
+      String(snapshot),
+      at,
+      operation,
+      inSummary(summary, 'total-records'),
+      inSummary(summary, 'total-data-files'),
+      inSummary(summary, 'added-data-files'),
+      inSummary(summary, 'deleted-data-files'),
+    ]),
+    [true, false, false, true, true, true, true],
+  )
+}

@@ -1,0 +1,86 @@
+import { type MergeReport, mergeLanding, planMerge } from '@lastwrite/merge-core'
+import { Command, Option } from 'commander'
+import { openTableAt } from '../open-table.ts'
+import {
+  example,
+  jsonOption,
+  landingOption,
+  landingPrefixes,
+  type OutputOptions,
+  quietOption,
+  TABLE_ARGUMENT,
+} from '../options.ts'
+import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
+import { printPlan } from '../print-plan.ts'
+import { showProgress } from '../progress.ts'
+import { toLandingPrefix } from '../table-location.ts'
+
+interface MergeOptions extends OutputOptions {
+  readonly dryRun?: true
+}
+
+export function mergeCommand(): Command {
+  return new Command('merge')
+    .description('Merge what has landed since the last merge: one row for each live key, the one written last.')
+    .argument('<table>', TABLE_ARGUMENT)
+    .addOption(landingOption())
+    .addOption(
+      new Option('--dry-run', 'say what would be touched, read and written; change nothing').env('LASTWRITE_DRY_RUN'),
+    )
+    .addOption(jsonOption('the report'))
+    .addOption(quietOption())
+    .addHelpText('after', example('lastwrite merge ./lake/orders --landing ./landing/orders'))
+    .action(merge)
+}
+
+async function merge(text: string, options: MergeOptions, command: Command): Promise<void> {
+  const table = await openTableAt(text)
+  const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
+  const progress = showProgress(options)
+  if (options.dryRun) {
+    const plan = await planMerge(table, landing, { onProgress: progress.show }).finally(progress.stop)
+    return options.json ? printJson(plan) : printPlan(plan)
+  }
+  const report = await mergeLanding(table, landing, { onProgress: progress.show }).finally(progress.stop)
+  warnOf(report)
+  if (options.json) printJson(report)
+  else if (!options.quiet) printReport(report)
+  process.exitCode = report.exitCode
+}
+
+function warnOf(report: MergeReport): void {
+  for (const { object, reason } of report.objects.skipped) warn(`skipped: ${object}: ${reason}`)
+  for (const { path, message } of report.damaged) warn(`damaged: ${path}: ${message}`)
+  for (const { attribute, type, count: times } of report.misfits) {
+    warn(`kept in _extra: "${attribute}" was ${type} ${count(times)} times, which its column does not hold`)
+  }
+  for (const warning of report.warnings) warn(`warning: ${warning}`)
+}
+
+function printReport(report: MergeReport): void {
+  const { lines, rows, objects, files, rowGroups, bytes, seconds } = report
+  if (report.snapshot === null) {
+    print(`${report.table}: nothing to do, ${counted(objects.alreadyMerged, 'object')} already merged`)
+    return
+  }
+  const { read, ...classes } = lines
+  const { total, ...steps } = seconds
+  print(`${report.table}: snapshot ${report.snapshot}`)
+  printFacts([
+    [
+      'objects',
+      breakdown({ ...{ merged: objects.merged, broken: objects.broken }, 'already merged': objects.alreadyMerged }),
+    ],
+    ['lines', `${count(read)} read: ${breakdown(classes)}`],
+    ['rows', breakdown({ ...rows, 'moved out': report.movedOut })],
+    ['files', breakdown({ ...files })],
+    ['row groups', breakdown({ ...rowGroups })],
+    ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
+    [
+      'time',
+      `${total.toFixed(2)} s: ${Object.entries(steps)
+        .map(([step, s]) => `${step} ${s.toFixed(2)}`)
+        .join(' · ')}`,
+    ],
+  ])
+}

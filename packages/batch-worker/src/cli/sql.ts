@@ -1,0 +1,65 @@
+import { snapshotFiles } from '@lastwrite/merge-core'
+import { Command } from 'commander'
+import { openTableAt } from '../open-table.ts'
+import { example, jsonOption, snapshotOption, TABLE_ARGUMENT } from '../options.ts'
+import { counted, print, printTable, toJson } from '../print.ts'
+import { type QueryResult, querySnapshot } from '../query-snapshot.ts'
+
+const ROWS_SHOWN_MAX = 200
+const CELL_CHARACTERS_MAX = 100
+
+interface SqlOptions {
+  readonly json?: true
+  readonly snapshot?: bigint
+}
+
+export function sqlCommand(): Command {
+  return new Command('sql')
+    .description(
+      'Ask the table a question: a query over its current snapshot, under the names "t" and that of the table.',
+    )
+    .argument('<table>', TABLE_ARGUMENT)
+    .argument('<query>', 'one SELECT in the SQL of DuckDB')
+    .addOption(snapshotOption())
+    .addOption(jsonOption('the rows'))
+    .addHelpText(
+      'after',
+      example(`lastwrite sql ./lake/orders "select status, count(*) from orders group by all order by 2 desc"`),
+    )
+    .action(sql)
+}
+
+async function sql(text: string, query: string, options: SqlOptions): Promise<void> {
+  const table = await openTableAt(text)
+  const files = await snapshotFiles(table, options.snapshot === undefined ? {} : { snapshot: options.snapshot })
+  const paths = files.map((file) => file.path.replace('file://', ''))
+  const result = await querySnapshot(query, table.definition.table, table.definition.fields, paths)
+  await (options.json ? printRowsAsJson(result) : printRowsAsTable(result))
+}
+
+/** An array of objects, one a line. */
+async function printRowsAsJson(result: QueryResult): Promise<void> {
+  let line = '['
+  for await (const rows of result.rows) {
+    for (const row of rows) {
+      print(line === '[' ? line : `${line},`)
+      line = toJson(Object.fromEntries(result.columns.map((name, i) => [name, row[i]])))
+    }
+  }
+  print(line === '[' ? '[]' : `${line}\n]`)
+}
+
+async function printRowsAsTable(result: QueryResult): Promise<void> {
+  const cell = (value: unknown) => {
+    const text = value === null ? '' : typeof value === 'string' ? value : toJson(value)
+    return text.length <= CELL_CHARACTERS_MAX ? text : `${text.slice(0, CELL_CHARACTERS_MAX - 1)}…`
+  }
+  const shown: string[][] = []
+  let total = 0
+  for await (const rows of result.rows) {
+    total += rows.length
+    for (const row of rows.slice(0, ROWS_SHOWN_MAX - shown.length)) shown.push(row.map(cell))
+  }
+  printTable(result.columns, shown, result.numeric)
+  if (total > shown.length) print(`… and ${counted(total - shown.length, 'more row')}; --json prints all`)
+}

@@ -1,0 +1,54 @@
+// The arguments and options that several commands share. Each option has an environment variable, for containers.
+
+import { type Command, InvalidArgumentError, Option } from 'commander'
+
+export const TABLE_ARGUMENT = 'location of the table: a folder such as ./lake/orders'
+
+export interface OutputOptions {
+  readonly json?: true
+  readonly quiet?: true
+}
+
+export function jsonOption(what: string): Option {
+  return new Option('--json', `print ${what} as JSON on standard output`).env('LASTWRITE_JSON')
+}
+
+export function quietOption(): Option {
+  return new Option('--quiet', 'print warnings and errors only').env('LASTWRITE_QUIET')
+}
+
+export function landingOption(): Option {
+  return new Option('--landing <prefix>', 'folder where change lines land; may be given several times')
+    .env('LASTWRITE_LANDING')
+    .argParser((prefix: string, before: readonly string[] | undefined) => [...(before ?? []), prefix])
+    .makeOptionMandatory()
+}
+
+/** The prefixes of `--landing`; a variable holds several with commas between them. */
+export function landingPrefixes(command: Command): string[] {
+  const prefixes = command.getOptionValue('landing') as string[]
+  if (command.getOptionValueSource('landing') !== 'env') return prefixes
+  return prefixes.flatMap((text) => text.split(',')).filter((prefix) => prefix !== '')
+}
+
+export function snapshotOption(): Option {
+  return new Option('--snapshot <id>', 'read this snapshot of the history, not the current one')
+    .env('LASTWRITE_SNAPSHOT')
+    .argParser(parseSnapshotId)
+}
+
+function parseSnapshotId(text: string): bigint {
+  if (/^\d{1,19}$/.test(text)) return BigInt(text)
+  throw new InvalidArgumentError('Write the number that `lastwrite history` shows.')
+}
+
+export function example(...lines: string[]): string {
+  return `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+}
+
+const FLAG_VARIABLES = ['LASTWRITE_JSON', 'LASTWRITE_QUIET', 'LASTWRITE_DRY_RUN']
+
+/** Commander takes a flag for given wherever its variable is set, but `LASTWRITE_JSON=0` says no. */
+export function dropFlagsThatAreOff(environment: NodeJS.ProcessEnv): void {
+  for (const name of FLAG_VARIABLES) if (/^(|0|false|no|off)$/i.test(environment[name] ?? '')) delete environment[name]
+}

@@ -1,0 +1,83 @@
+// Everything that a command says goes through here: results to standard output, all else to standard error.
+
+import Table from 'cli-table3'
+
+const COUNT = new Intl.NumberFormat('en-US')
+
+/** Rows of text in columns without lines between them; columns of which `right` is true are set to the right. */
+export function printTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly boolean[] = [],
+): void {
+  const table = new Table({
+    head: [...head],
+    colAligns: head.map((_, i) => (right[i] === true ? 'right' : 'left')),
+    chars: NO_LINES,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+  })
+  table.push(...rows.map((row) => [...row]))
+  print(withoutTrailingBlanks(table.toString()))
+}
+
+const NO_LINES = {
+  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '' },
+  ...{ 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '' },
+}
+
+/** Facts, one a line: a name and what there is to say of it. Facts without a word are left out. */
+export function printFacts(facts: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...facts.map(([name]) => name.length))
+  for (const [name, text] of facts) if (text !== '') print(`${name.padEnd(width)}  ${text}`)
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+export function warn(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+export function printJson(value: unknown): void {
+  print(toJson(value, 2))
+}
+
+/** JSON text in which a bigint is a number with all its digits. */
+export function toJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? exactNumber(part.toString()) : part), indent)
+}
+
+/** A number that JSON.stringify writes digit by digit as `text` has it. */
+export function exactNumber(text: string): unknown {
+  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)
+}
+
+/** `12,345`. */
+export function count(value: number | bigint): string {
+  return COUNT.format(value)
+}
+
+/** `12,345 rows`, `1 row`. */
+export function counted(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`
+}
+
+/** `812 B`, `4.5 KiB`, `128.0 MiB`. */
+export function byteSize(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), 4)
+  return `${(bytes / 1024 ** power).toFixed(1)} ${['KiB', 'MiB', 'GiB', 'TiB'][power - 1]}`
+}
+
+/** `10 merged · 2 broken`, without the parts that are zero. */
+export function breakdown(parts: Readonly<Record<string, number>>): string {
+  return Object.entries(parts)
+    .filter(([, value]) => value !== 0)
+    .map(([name, value]) => `${count(value)} ${name}`)
+    .join(' · ')
+}
+
+function withoutTrailingBlanks(text: string): string {
+  return text.replaceAll(/ +$/gm, '')
+}

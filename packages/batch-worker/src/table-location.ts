@@ -1,0 +1,28 @@
+// Locations as people type them, and as the library takes them: absolute and with their scheme.
+
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { InputError } from '@lastwrite/merge-core'
+
+/** `./lake/orders` → `file:///home/me/lake/orders`. Throws an InputError for a store that this program cannot reach. */
+export function toLocation(text: string): string {
+  if (text.startsWith('file:///')) return text
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]
+  if (scheme !== undefined) {
+    throw new InputError(`${text}: no store for "${scheme}:"; write a local folder, for example ./lake/orders`)
+  }
+  if (text === '') throw new InputError('the location is empty; write a local folder, for example ./lake/orders')
+  return `file://${resolve(text)}`
+}
+
+/**
+ * The location of a landing folder, with the slash that keeps a neighbour of longer name out. Throws an InputError where there
+ * is none: a mistyped folder would otherwise look like one in which nothing has landed.
+ */
+export async function toLandingPrefix(text: string): Promise<string> {
+  const location = toLocation(text)
+  const found = await stat(location.slice('file://'.length)).catch(() => null)
+  if (found === null) throw new InputError(`landing ${text}: no such folder; correct --landing, or create the folder`)
+  if (!found.isDirectory()) throw new InputError(`landing ${text}: is a file; give the folder that it lies in`)
+  return location.endsWith('/') ? location : `${location}/`
+}
