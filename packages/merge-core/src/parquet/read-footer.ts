@@ -12,7 +12,7 @@ import { MalformedError, malformed } from './malformed.ts'
 export interface ByteSource {
   readonly path: string
   /** Of the whole file, in bytes. */
-  readonly size: number
+  readonly bytes: number
   /** Bytes [start, end) of the file. */
   read(start: number, end: number): Promise<Uint8Array>
 }
@@ -61,7 +61,7 @@ export const ROW_GROUP_ROWS_MAX = 2 ** 26
 
 /** Reads and checks the footer. Throws DamagedObjectError: no Parquet file, encrypted, lengths beyond the file, counts that differ. */
 export async function readFooter(source: ByteSource): Promise<Footer> {
-  const { path, size: fileBytes } = source
+  const { path, bytes: fileBytes } = source
   if (fileBytes < FILE_BYTES_MIN) throw new DamagedObjectError(path, `${fileBytes} bytes are no Parquet file`)
   const suffixStart = Math.max(0, fileBytes - SUFFIX_BYTES)
   const suffix = await readExactly(source, suffixStart, fileBytes)
