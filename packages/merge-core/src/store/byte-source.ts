@@ -11,8 +11,8 @@ import { failureError } from './outcome.ts'
 export interface ByteSource {
   readonly path: string
   readonly etag: string
-  /** The object's size in bytes. */
-  readonly size: number
+  /** Of the whole object. */
+  readonly bytes: number
   /** Bytes [start, end), which must lie inside the object. Do not change them: they may be shared. */
   read(start: number, end: number): Promise<Uint8Array>
 }
@@ -37,14 +37,14 @@ export async function storeSource(store: ObjectStore, path: string, options: Sou
   const pinned = options.etag === undefined ? {} : { etag: options.etag }
   const tail = await store.get(path, { range: { suffix: tailBytes }, ...pinned })
   if (tail.kind !== 'ok') throw errorOf(path, tail)
-  const { etag, objectBytes: size } = tail
-  const tailStart = size - tail.bytes.length
+  const { etag, objectBytes: bytes } = tail
+  const tailStart = bytes - tail.bytes.length
   return {
     path,
     etag,
-    size,
+    bytes,
     async read(start, end) {
-      invariant(0 <= start && start <= end && end <= size, `bytes ${start} to ${end} of ${path}, which has ${size}`)
+      invariant(0 <= start && start <= end && end <= bytes, `bytes ${start} to ${end} of ${path}, which has ${bytes}`)
       if (start === end) return new Uint8Array(0)
       if (start >= tailStart) return tail.bytes.subarray(start - tailStart, end - tailStart)
       const result = await store.get(path, { range: { start, end }, etag })
@@ -60,7 +60,7 @@ export function bytesSource(path: string, bytes: Uint8Array): ByteSource {
   return {
     path,
     etag: '',
-    size: bytes.length,
+    bytes: bytes.length,
     async read(start, end) {
       invariant(0 <= start && start <= end && end <= bytes.length, `bytes ${start} to ${end} of ${path}`)
       return bytes.subarray(start, end)

@@ -1,0 +1,329 @@
+// Folds lines into changes: per (partition, key) what can still win, whatever order the lines came in.
+//
+//   1. Per key, the highest removal or move is found, in these lines or among the standing tombstones. Puts below it lose in every
+//      partition: an item that was removed, or moved on, does not come back because an older put arrives late.
+//   2. What is left goes to its partition: a put to that of its new image, a removal to that of its old image, and a move clears its
+//      old partition too. Every old partition that a line names is cleared, also where the line itself lost.
+//   3. Per (partition, key) the highest version stays.
+//
+// A line below the floor, or an excluded one (its item turned out unreadable, its data file is damaged), takes no part.
+// Nothing here looks into an item: only the winners' are parsed, afterwards.
+
+import { type ByteStrings, EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
+import { compareBytes } from './key-order.ts'
+import type { Lines } from './lines.ts'
+import { orderByBytes } from './order-keys.ts'
+import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones, type Tombstones } from './tombstone.ts'
+
+/** Lines in ascending order of (key, version); group g, all lines of distinct key g, is order[starts[g] … starts[g + 1]). */
+export interface KeyGroups {
+  readonly order: Uint32Array
+  readonly starts: Uint32Array
+  readonly keys: ByteStrings
+}
+
+/** What became of a line. OPEN: its change can still win, the merge of its partition decides. */
+export const OPEN = 0
+/** A removal that a later one of its key outdoes: its row, in another partition, may still have to go; else it is superseded. */
+export const OPEN_OUTDONE = 7
+export const APPLIED = 1
+export const SUPERSEDED = 2
+export const STALE = 3
+export const QUARANTINED = 4
+export const TTL_KEPT = 5
+export const DEFERRED = 6
+
+/** An item's row is removed from the partition named; the item may live on in another one. */
+export const CLEAR = 3
+
+/**
+ * Changes sorted by (partition, key), each (partition, key) once. `operation`: PUT, REMOVE, CLEAR (the old partition of a move) or
+ * EXPIRE (mark the row as expired). A put or removal may carry an expiry as well, which holds for whichever row is left.
+ */
+export interface FoldedChanges {
+  readonly count: number
+  readonly operation: Uint8Array
+  /** Index of the key in KeyGroups.keys. */
+  readonly key: Uint32Array
+  /** Index into Lines.partitions, never −1. */
+  readonly partition: Uint32Array
+  /** The line that it comes from. */
+  readonly line: Uint32Array
+  /** Index of the line whose expiry applies, EXPIRY_STANDS for that of the standing tombstone, NO_EXPIRY. */
+  readonly expiry: Int32Array
+}
+
+export const NO_EXPIRY = -1
+export const EXPIRY_STANDS = -2
+
+export interface Fold {
+  readonly changes: FoldedChanges
+  readonly lineClass: Uint8Array
+  /** Lines that raise the tombstone of their key, at most one removal or move and one expiry a key; in key order. */
+  readonly tombstoneLines: Uint32Array
+  /** Lines of equal key and version whose bytes differ. */
+  readonly conflicts: number
+}
+
+export interface FoldLimits {
+  /** Epoch seconds; lines before it are stale. */
+  readonly floor: number | null
+  /** Epoch seconds; a removal at or below it leaves no tombstone. */
+  readonly watermark: number | null
+  readonly partitionedByKey: boolean
+}
+
+/** A put for an absent key, and a removal, count as below the watermark up to an hour above it: `at` is rounded (semantics, section 5). */
+const WATERMARK_SLACK_S = 3600
+
+/** Whether a change of this time may be one whose tombstone was purged. */
+export function isBelowWatermark(at: number, watermark: number | null): boolean {
+  return watermark !== null && at <= watermark + WATERMARK_SLACK_S
+}
+
+export function groupByKey(lines: Lines): KeyGroups {
+  const { keys, versions } = lines
+  const order = orderByBytes(keys, (a, b) => compareAt(versions, a, versions, b) || a - b)
+  const starts = new Uint32Array(lines.count + 1)
+  let groups = 0
+  let keyBytes = 0
+  for (let i = 0; i < lines.count; i++) {
+    const line = order[i]!
+    if (i > 0 && compareAt(keys, line, keys, order[i - 1]!) === 0) continue
+    starts[groups++] = i
+    keyBytes += keys.starts[line + 1]! - keys.starts[line]!
+  }
+  starts[groups] = lines.count
+  const distinct = { starts: new Uint32Array(groups + 1), bytes: new Uint8Array(keyBytes) }
+  let offset = 0
+  for (let group = 0; group < groups; group++) {
+    const line = order[starts[group]!]!
+    distinct.bytes.set(keys.bytes.subarray(keys.starts[line]!, keys.starts[line + 1]!), offset)
+    offset += keys.starts[line + 1]! - keys.starts[line]!
+    distinct.starts[group + 1] = offset
+  }
+  return { order, starts: starts.slice(0, groups + 1), keys: distinct }
+}
+
+/**
+ * @param excluded of each line 0, or the class of one that takes no part (QUARANTINED, DEFERRED)
+ * @param compareItems orders the items of two puts that have the same key and version: 0 where they are the same item
+ */
+export function fold(
+  lines: Lines,
+  groups: KeyGroups,
+  standing: StandingTombstones,
+  limits: FoldLimits,
+  excluded: Uint8Array,
+  compareItems: (lineA: number, lineB: number) => number,
+): Fold {
+  const lineClass = new Uint8Array(lines.count)
+  const changes = new ChangeList(lines.count)
+  const tombstoneLines: number[] = []
+  let conflicts = 0
+
+  const groupCount = groups.starts.length - 1
+  for (let group = 0; group < groupCount; group++) {
+    const members = membersOf(group)
+    if (members.length > 0) foldKey(group, members)
+  }
+  return { changes: changes.byPartition(lines.partitions.length), lineClass, tombstoneLines: Uint32Array.from(tombstoneLines), conflicts }
+
+  /** The lines of a key that take part, versions ascending, each version once. */
+  function membersOf(group: number): number[] {
+    const members: number[] = []
+    for (let i = groups.starts[group]!; i < groups.starts[group + 1]!; i++) {
+      const line = groups.order[i]!
+      if (excluded[line] !== 0) {
+        lineClass[line] = excluded[line]!
+        continue
+      }
+      if (limits.floor !== null && lines.at[line]! < limits.floor) {
+        lineClass[line] = STALE
+        continue
+      }
+      const last = members[members.length - 1]
+      if (last !== undefined && compareAt(lines.versions, last, lines.versions, line) === 0) {
+        const winner = winnerOfTie(last, line)
+        lineClass[winner === last ? line : last] = SUPERSEDED
+        members[members.length - 1] = winner
+      } else members.push(line)
+    }
+    return members
+  }
+
+  /** Two lines of one key and version are the same change; should they differ, a removal wins, then the greater bytes. */
+  function winnerOfTie(a: number, b: number): number {
+    const removalA = lines.operation[a] !== PUT
+    const removalB = lines.operation[b] !== PUT
+    if (removalA && removalB) return a
+    if (removalA !== removalB) {
+      conflicts++
+      return removalA ? a : b
+    }
+    const order = compareItems(a, b)
+    if (order === 0) return a
+    conflicts++
+    return order > 0 ? a : b
+  }
+
+  function foldKey(group: number, members: readonly number[]): void {
+    const removal = lastOf(members, leavesTombstone)
+    const expiry = lastOf(members, (line) => lines.operation[line] === EXPIRE)
+    const raisesRemoval = removal !== null && compareAt(lines.versions, removal, standing.removalVersions, group) > 0
+    const raisesExpiry = expiry !== null && compareAt(lines.versions, expiry, standing.expiredVersions, group) > 0
+    if (raisesRemoval) tombstoneLines.push(removal)
+    if (raisesExpiry) tombstoneLines.push(expiry)
+    const expiryOfKey = raisesExpiry ? expiry : hasVersion(standing.expiredVersions, group) ? EXPIRY_STANDS : NO_EXPIRY
+
+    changes.startKey(group)
+    // Highest version first: the first change of a (partition, key) is the one that stays.
+    for (let i = members.length - 1; i >= 0; i--) {
+      const line = members[i]!
+      const operation = lines.operation[line]!
+      if (operation === EXPIRE) lineClass[line] = line === expiry ? (raisesExpiry ? TTL_KEPT : STALE) : SUPERSEDED
+      else if (operation === REMOVE) lineClass[line] = foldRemoval(group, line, removal, expiryOfKey)
+      else lineClass[line] = foldPut(group, line, removal, expiryOfKey)
+    }
+    if (raisesExpiry && changes.keyIsEmpty()) changes.add(EXPIRE, lines.partition[expiry]!, expiry, expiry)
+  }
+
+  function foldRemoval(group: number, line: number, removal: number | null, expiry: number): number {
+    // Where partitions come from the key, a standing tombstone proves that the one partition was cleared up to its version.
+    if (limits.partitionedByKey && compareAt(lines.versions, line, standing.removalVersions, group) <= 0) return STALE
+    const partition = limits.partitionedByKey ? lines.partition[line]! : lines.oldPartition[line]!
+    if (!changes.add(REMOVE, partition, line, expiry)) return SUPERSEDED
+    return removal === null || compareAt(lines.versions, line, lines.versions, removal) >= 0 ? OPEN : OPEN_OUTDONE
+  }
+
+  function foldPut(group: number, line: number, removal: number | null, expiry: number): number {
+    const partition = lines.partition[line]!
+    const oldPartition = lines.oldPartition[line]!
+    let lineClass = OPEN
+    if (removal !== null && line !== removal && compareAt(lines.versions, line, lines.versions, removal) < 0) lineClass = SUPERSEDED
+    else if (isBelowTombstone(group, line)) lineClass = STALE
+    else if (!changes.add(PUT, partition, line, expiry)) lineClass = SUPERSEDED
+    if (oldPartition >= 0 && oldPartition !== partition) changes.add(CLEAR, oldPartition, line, NO_EXPIRY)
+    return lineClass
+  }
+
+  function isBelowTombstone(group: number, line: number): boolean {
+    const kind = standing.removalKind[group]!
+    if (kind === NO_TOMBSTONE) return false
+    const order = compareAt(lines.versions, line, standing.removalVersions, group)
+    return kind === REMOVED ? order <= 0 : order < 0
+  }
+
+  function leavesTombstone(line: number): boolean {
+    if (lines.operation[line] === REMOVE) return !isBelowWatermark(lines.at[line]!, limits.watermark)
+    return lines.operation[line] === PUT && isMove(lines, line)
+  }
+}
+
+/** The tombstones that a fold's lines leave, in key order. `without` says of which lines' keys none is to be left. */
+export function tombstonesOf(lines: Lines, tombstoneLines: Uint32Array, without: (line: number) => boolean): Tombstones {
+  const kept = tombstoneLines.filter((line) => !without(line))
+  const kind = new Uint8Array(kept.length)
+  const at = new Float64Array(kept.length)
+  for (const [i, line] of kept.entries()) {
+    kind[i] = lines.operation[line] === PUT ? MOVED : lines.operation[line] === REMOVE ? REMOVED : EXPIRED
+    at[i] = lines.at[line]!
+  }
+  return { count: kept.length, keys: takeStrings(lines.keys, kept), kind, versions: takeStrings(lines.versions, kept), at }
+}
+
+export function takeStrings(strings: ByteStrings, indices: Uint32Array): ByteStrings {
+  const starts = new Uint32Array(indices.length + 1)
+  for (let i = 0; i < indices.length; i++) {
+    starts[i + 1] = starts[i]! + strings.starts[indices[i]! + 1]! - strings.starts[indices[i]!]!
+  }
+  const bytes = new Uint8Array(starts[indices.length]!)
+  for (let i = 0; i < indices.length; i++) {
+    bytes.set(strings.bytes.subarray(strings.starts[indices[i]!]!, strings.starts[indices[i]! + 1]!), starts[i]!)
+  }
+  return { starts, bytes }
+}
+
+function isMove(lines: Lines, line: number): boolean {
+  return lines.oldPartition[line]! >= 0 && lines.oldPartition[line] !== lines.partition[line]
+}
+
+function lastOf(lines: readonly number[], wanted: (line: number) => boolean): number | null {
+  return lines.findLast(wanted) ?? null
+}
+
+function hasVersion(versions: ByteStrings, index: number): boolean {
+  return versions.starts[index + 1]! > versions.starts[index]!
+}
+
+/** Orders string i of `a` against string j of `b`; an empty one (no version) is below all. */
+export function compareAt(a: ByteStrings, i: number, b: ByteStrings, j: number): number {
+  return compareBytes(a.bytes, a.starts[i]!, a.starts[i + 1]!, b.bytes, b.starts[j]!, b.starts[j + 1]!)
+}
+
+/** Changes as they come, key after key; each partition of a key is taken once. */
+class ChangeList {
+  #count = 0
+  #keyStart = 0
+  #group = 0
+  // A put that moves makes two changes: itself and the clearing of its old partition.
+  #operation: Uint8Array
+  #key: Uint32Array
+  #partition: Uint32Array
+  #line: Uint32Array
+  #expiry: Int32Array
+
+  constructor(lines: number) {
+    this.#operation = new Uint8Array(2 * lines)
+    this.#key = new Uint32Array(2 * lines)
+    this.#partition = new Uint32Array(2 * lines)
+    this.#line = new Uint32Array(2 * lines)
+    this.#expiry = new Int32Array(2 * lines)
+  }
+
+  startKey(group: number): void {
+    this.#group = group
+    this.#keyStart = this.#count
+  }
+
+  keyIsEmpty(): boolean {
+    return this.#count === this.#keyStart
+  }
+
+  /** False where the key has a change in this partition already. */
+  add(operation: number, partition: number, line: number, expiry: number): boolean {
+    for (let i = this.#keyStart; i < this.#count; i++) if (this.#partition[i] === partition) return false
+    const at = this.#count++
+    this.#operation[at] = operation
+    this.#key[at] = this.#group
+    this.#partition[at] = partition
+    this.#line[at] = line
+    this.#expiry[at] = expiry
+    return true
+  }
+
+  /** The changes in order of (partition, key). */
+  byPartition(partitions: number): FoldedChanges {
+    const next = new Uint32Array(partitions + 1)
+    for (let i = 0; i < this.#count; i++) next[this.#partition[i]! + 1]!++
+    for (let partition = 0; partition < partitions; partition++) next[partition + 1]! += next[partition]!
+    const count = this.#count
+    const sorted = {
+      count,
+      operation: new Uint8Array(count),
+      key: new Uint32Array(count),
+      partition: new Uint32Array(count),
+      line: new Uint32Array(count),
+      expiry: new Int32Array(count),
+    }
+    for (let i = 0; i < count; i++) {
+      const at = next[this.#partition[i]!]!++
+      sorted.operation[at] = this.#operation[i]!
+      sorted.key[at] = this.#key[i]!
+      sorted.partition[at] = this.#partition[i]!
+      sorted.line[at] = this.#line[i]!
+      sorted.expiry[at] = this.#expiry[i]!
+    }
+    return sorted
+  }
+}

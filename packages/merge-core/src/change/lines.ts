@@ -1,0 +1,90 @@
+// The lines of several landing objects as one set of columns, so that a fold need not know where a line came from.
+
+import type { PartitionValue } from '../iceberg/transform.ts'
+import type { ByteStrings, ScannedLines } from './scanned-lines.ts'
+
+/** Columns of equal length `count`; line i is row `row[i]` of `objects[object[i]]`. */
+export interface Lines {
+  readonly count: number
+  readonly objects: readonly ScannedLines[]
+  readonly object: Uint32Array
+  readonly row: Uint32Array
+  readonly operation: Uint8Array
+  readonly keys: ByteStrings
+  readonly versions: ByteStrings
+  /** Epoch seconds. */
+  readonly at: Float64Array
+  readonly accepted: Uint8Array
+  /** Indices into `partitions`, −1 for none. */
+  readonly partition: Int32Array
+  readonly oldPartition: Int32Array
+  /** The distinct partition tuples of all objects. */
+  readonly partitions: readonly (readonly PartitionValue[])[]
+}
+
+export function concatLines(objects: readonly ScannedLines[]): Lines {
+  const count = objects.reduce((sum, lines) => sum + lines.count, 0)
+  const lines = {
+    count,
+    objects,
+    object: new Uint32Array(count),
+    row: new Uint32Array(count),
+    operation: new Uint8Array(count),
+    keys: concatByteStrings(objects.map((object) => object.keys)),
+    versions: concatByteStrings(objects.map((object) => object.versions)),
+    at: new Float64Array(count),
+    accepted: new Uint8Array(count),
+    partition: new Int32Array(count),
+    oldPartition: new Int32Array(count),
+    partitions: [] as (readonly PartitionValue[])[],
+  }
+  const known = new Map<string, number>()
+  let line = 0
+  for (const [index, object] of objects.entries()) {
+    lines.object.fill(index, line, line + object.count)
+    lines.operation.set(object.operation, line)
+    lines.at.set(object.at, line)
+    lines.accepted.set(object.accepted, line)
+    const shared = object.partitions.map((tuple) => {
+      const text = tupleText(tuple)
+      const at = known.get(text)
+      if (at !== undefined) return at
+      known.set(text, lines.partitions.length)
+      return lines.partitions.push(tuple) - 1
+    })
+    for (let row = 0; row < object.count; row++, line++) {
+      lines.row[line] = row
+      lines.partition[line] = shared[object.partition[row]!] ?? -1
+      lines.oldPartition[line] = shared[object.oldPartition[row]!] ?? -1
+    }
+  }
+  return lines
+}
+
+/** A text that two partition tuples share if and only if they are equal. */
+export function tupleText(tuple: readonly PartitionValue[]): string {
+  return JSON.stringify(
+    tuple.map((value) => {
+      if (typeof value === 'bigint') return { long: value.toString() }
+      if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('hex') }
+      return value
+    }),
+  )
+}
+
+function concatByteStrings(parts: readonly ByteStrings[]): ByteStrings {
+  const strings = parts.reduce((sum, part) => sum + part.starts.length - 1, 0)
+  const bytes = parts.reduce((sum, part) => sum + part.starts[part.starts.length - 1]!, 0)
+  const whole = { starts: new Uint32Array(strings + 1), bytes: new Uint8Array(bytes) }
+  let string = 0
+  let offset = 0
+  for (const part of parts) {
+    const count = part.starts.length - 1
+    for (let i = 0; i < count; i++) whole.starts[string++] = offset + part.starts[i]!
+    const partBytes = part.starts[count]!
+    whole.bytes.set(part.bytes.subarray(0, partBytes), offset)
+    offset += partBytes
+  }
+  whole.starts[strings] = offset
+  return whole
+}

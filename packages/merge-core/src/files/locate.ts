@@ -1,0 +1,173 @@
+// Routes changes to the data files that can hold their keys.
+//
+// The files of a partition, in order of their lower bounds, are the leaves of a tree whose keys are the files' bounds in the
+// manifests. Files whose bounds overlap stand together in one cluster and are one task; our own files overlap at most by the first
+// part of a two-part key. Clusters tile the key space: each owns the keys from its lower bound up to that of the next, the first one
+// everything below as well. So every change has exactly one task, also in a gap or an empty partition.
+
+import { compareBytes, encodeKeyPart } from '../change/key-order.ts'
+import { type ByteStrings, PUT } from '../change/scanned-lines.ts'
+import type { DataFile } from '../iceberg/manifest.ts'
+import { decodeSingleValue } from '../iceberg/single-value.ts'
+import type { Field } from '../primitive-type.ts'
+import type { IncomingChanges } from './incoming.ts'
+import { joinsNeighbour } from './size-files.ts'
+
+/** A live data file with the position-delete files that may apply to it. */
+export interface StoredFile {
+  readonly file: DataFile
+  readonly deletes: readonly DataFile[]
+}
+
+export interface MergeTask {
+  /** In order of their lower bounds; empty where the partition has none. */
+  readonly files: readonly StoredFile[]
+  /** The task's changes are [from, to) of the commit's. */
+  readonly from: number
+  readonly to: number
+  /** Whether a file must be read or written at all: false for removals of keys that no file can hold. */
+  readonly touchesFiles: boolean
+}
+
+/** Bounds of a file's keys. Null knows nothing. An upper bound that is a prefix bounds keys cut to its length. */
+interface Bounds {
+  readonly stored: StoredFile
+  readonly lower: Uint8Array | null
+  readonly upper: Uint8Array | null
+  readonly upperIsPrefix: boolean
+}
+
+/** The tasks for the changes [from, to), all of one partition, whose live files are `files`. */
+export function locate(
+  files: readonly StoredFile[],
+  keyFields: readonly Field[],
+  incoming: IncomingChanges,
+  from: number,
+  to: number,
+  fileBytes: number,
+): MergeTask[] {
+  const clusters = clusterFiles(files.map((stored) => boundsOf(stored, keyFields)))
+  if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(incoming, from, to) }]
+  const ranges: { first: number; last: number; from: number; to: number }[] = []
+  let start = from
+  for (const [index, cluster] of clusters.entries()) {
+    const next = clusters[index + 1]
+    let end = start
+    while (end < to && (next === undefined || !isAtOrAbove(incoming.keys, end, next[0]!.lower))) end++
+    if (end > start) {
+      const touches = hasPut(incoming, start, end) || canHold(cluster, incoming.keys, start, end)
+      ranges.push({ first: index, last: touches ? index : index - 1, from: start, to: end })
+    }
+    start = end
+  }
+  return joinSmall(clusters, ranges, fileBytes).map(({ first, last, from, to }) => ({
+    files: clusters.slice(first, last + 1).flatMap((cluster) => cluster.map((bounds) => bounds.stored)),
+    from,
+    to,
+    touchesFiles: last >= first,
+  }))
+}
+
+/** The files of a partition that can hold the key, for a look-up. */
+export function filesThatCanHold(files: readonly StoredFile[], keyFields: readonly Field[], keys: ByteStrings, key: number): StoredFile[] {
+  return files
+    .map((stored) => boundsOf(stored, keyFields))
+    .filter((bounds) => canHoldKey(bounds, keys, key))
+    .map((bounds) => bounds.stored)
+}
+
+/** A task that touches a small file takes in a neighbour, so that small files do not pile up. Tasks stay disjoint. */
+function joinSmall(
+  clusters: readonly (readonly Bounds[])[],
+  ranges: readonly { first: number; last: number; from: number; to: number }[],
+  fileBytes: number,
+): { first: number; last: number; from: number; to: number }[] {
+  const bytesOf = (index: number) => clusters[index]!.reduce((sum, bounds) => sum + bounds.stored.file.fileBytes, 0)
+  const joined: { first: number; last: number; from: number; to: number }[] = []
+  for (const range of ranges) {
+    const previous = joined[joined.length - 1]
+    if (range.last < range.first) {
+      joined.push(range)
+      continue
+    }
+    const bytes = bytesOf(range.first)
+    const joins = (other: number) => joinsNeighbour(bytes, bytesOf(other), fileBytes)
+    const isNeighbour = previous !== undefined && previous.last === range.first - 1 && previous.last === previous.first
+    if (isNeighbour && joins(previous.first)) {
+      joined[joined.length - 1] = { first: previous.first, last: range.last, from: previous.from, to: range.to }
+    } else if (range.first > (previous?.last ?? -1) + 1 && joins(range.first - 1)) {
+      joined.push({ ...range, first: range.first - 1 })
+    } else joined.push(range)
+  }
+  return joined
+}
+
+function clusterFiles(files: Bounds[]): Bounds[][] {
+  files.sort((a, b) => compareLower(a.lower, b.lower))
+  const clusters: Bounds[][] = []
+  for (const bounds of files) {
+    const cluster = clusters[clusters.length - 1]
+    if (cluster?.some((other) => overlaps(other, bounds))) cluster.push(bounds)
+    else clusters.push([bounds])
+  }
+  return clusters
+}
+
+function compareLower(a: Uint8Array | null, b: Uint8Array | null): number {
+  if (a === null || b === null) return (a === null ? 0 : 1) - (b === null ? 0 : 1)
+  return compareBytes(a, 0, a.length, b, 0, b.length)
+}
+
+/** Whether `later`, whose lower bound is not below that of `earlier`, starts before `earlier` ends. */
+function overlaps(earlier: Bounds, later: Bounds): boolean {
+  if (later.lower === null || earlier.upper === null) return true
+  return isAtOrBelowUpper(earlier, later.lower, 0, later.lower.length)
+}
+
+function isAtOrBelowUpper(bounds: Bounds, bytes: Uint8Array, start: number, end: number): boolean {
+  if (bounds.upper === null) return true
+  const cut = bounds.upperIsPrefix ? Math.min(end, start + bounds.upper.length) : end
+  return compareBytes(bytes, start, cut, bounds.upper, 0, bounds.upper.length) <= 0
+}
+
+function isAtOrAbove(keys: ByteStrings, key: number, lower: Uint8Array | null): boolean {
+  return lower === null || compareBytes(keys.bytes, keys.starts[key]!, keys.starts[key + 1]!, lower, 0, lower.length) >= 0
+}
+
+function canHoldKey(bounds: Bounds, keys: ByteStrings, key: number): boolean {
+  return isAtOrAbove(keys, key, bounds.lower) && isAtOrBelowUpper(bounds, keys.bytes, keys.starts[key]!, keys.starts[key + 1]!)
+}
+
+function canHold(cluster: readonly Bounds[], keys: ByteStrings, from: number, to: number): boolean {
+  for (let key = from; key < to; key++) if (cluster.some((bounds) => canHoldKey(bounds, keys, key))) return true
+  return false
+}
+
+function hasPut(incoming: IncomingChanges, from: number, to: number): boolean {
+  return incoming.operation.subarray(from, to).includes(PUT)
+}
+
+function boundsOf(stored: StoredFile, keyFields: readonly Field[]): Bounds {
+  const lower = keyFields.map((field) => boundValue(stored.file.lowerBounds, field))
+  const upper = keyFields.map((field) => boundValue(stored.file.upperBounds, field))
+  const single = keyFields.length === 1
+  const part = (value: ReturnType<typeof boundValue>, index: number) =>
+    value === null ? null : encodeKeyPart(keyFields[index]!.type, value, index === keyFields.length - 1)
+  const first = { lower: part(lower[0]!, 0), upper: part(upper[0]!, 0) }
+  if (single || first.lower === null || first.upper === null || Buffer.compare(first.lower, first.upper) !== 0) {
+    return { stored, ...first, upperIsPrefix: !single }
+  }
+  // One value of the first part alone: the bounds of the second part bound the whole key.
+  const second = { lower: part(lower[1]!, 1), upper: part(upper[1]!, 1) }
+  return {
+    stored,
+    lower: second.lower === null ? first.lower : Buffer.concat([first.lower, second.lower]),
+    upper: second.upper === null ? first.upper : Buffer.concat([first.upper, second.upper]),
+    upperIsPrefix: second.upper === null,
+  }
+}
+
+function boundValue(bounds: ReadonlyMap<number, Uint8Array>, field: Field) {
+  const bytes = bounds.get(field.id)
+  return bytes === undefined ? null : decodeSingleValue(field.type, bytes)
+}

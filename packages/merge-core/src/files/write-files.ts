@@ -1,0 +1,139 @@
+// Writes the data files of one partition: row groups come in key order, kept ones as copies, changed ones as columns.
+
+import { encodeKeys } from '../change/key-order.ts'
+import type { Column } from '../columns/column.ts'
+import { sliceRows } from '../columns/gather.ts'
+import type { DataFile } from '../iceberg/manifest.ts'
+import { encodeSingleValue } from '../iceberg/single-value.ts'
+import type { PartitionValue } from '../iceberg/transform.ts'
+import { invariant } from '../invariant.ts'
+import { assembleFile, type AssembledFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
+import { fileStatistics } from '../parquet/statistics.ts'
+import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
+import { putNewObject } from '../store/outcome.ts'
+import type { MergeContext } from './merge-files.ts'
+import { type KeyRange, keyRangesEntry, type OpenFile } from './open-file.ts'
+import { isFull, splitRows } from './size-files.ts'
+
+/** A row group is cut before its columns take more memory than this; its encoded form is a fraction of it. */
+const ROW_GROUP_COLUMN_BYTES_MAX = 64 * 1024 * 1024
+
+export class FileWriter {
+  readonly added: DataFile[] = []
+  copied = 0
+  encoded = 0
+  readonly #context: MergeContext
+  readonly #partition: readonly PartitionValue[]
+  #rowsToCome = 0
+  #groups: (EncodedRowGroup | KeptRowGroup)[] = []
+  #keyRanges: KeyRange[] = []
+  #bytes = 0
+  #rows = 0
+
+  constructor(context: MergeContext, partition: readonly PartitionValue[]) {
+    this.#context = context
+    this.#partition = partition
+  }
+
+  /** Begins a stretch of rows that become files of their own. */
+  startSequence(rows: number): void {
+    this.#rowsToCome = rows
+  }
+
+  /** A row group copied as it stands. */
+  async keep(file: OpenFile, group: number): Promise<void> {
+    const rowGroup = file.footer.rowGroups[group]!
+    const kept = await file.keptRowGroup(group)
+    this.copied++
+    await this.#add(kept, file.keyRanges![group]!, rowGroup.numRows, rowGroup.totalCompressedSize ?? rowGroup.totalByteSize)
+  }
+
+  /** Rows in key order, split into row groups of about the target size. */
+  async encode(columns: readonly Column[]): Promise<void> {
+    const { fields, keyColumns, rowGroupRows } = this.#context
+    const rows = columns[0]!.rows
+    const bytesPerRow = columns.reduce((sum, column) => sum + columnBytes(column), 0) / rows
+    const targetRows = Math.max(1, Math.min(rowGroupRows, Math.floor(ROW_GROUP_COLUMN_BYTES_MAX / bytesPerRow)))
+    let start = 0
+    for (const part of splitRows(rows, targetRows)) {
+      const group = part === rows ? columns : columns.map((column) => sliceRows(column, start, start + part))
+      const encoded = encodeRowGroup(fields, group, { codec: 'zstd', level: 1, keyColumns })
+      this.encoded++
+      await this.#add(encoded, this.#keyRange(group, part), part, encoded.bytes.length)
+      start += part
+    }
+  }
+
+  async endSequence(): Promise<void> {
+    if (this.#groups.length > 0) await this.#writeFile()
+    invariant(this.#rowsToCome === 0, 'every row of a sequence is in one of its files')
+  }
+
+  #keyRange(columns: readonly Column[], rows: number): KeyRange {
+    const { fields, keyColumns } = this.#context
+    const types = fields.slice(0, keyColumns).map((field) => field.type)
+    const keyOf = (row: number) => encodeKeys(columns.slice(0, keyColumns).map((column) => sliceRows(column, row, row + 1)), types).bytes
+    return { first: keyOf(0), last: keyOf(rows - 1) }
+  }
+
+  async #add(group: EncodedRowGroup | KeptRowGroup, range: KeyRange, rows: number, bytes: number): Promise<void> {
+    this.#groups.push(group)
+    this.#keyRanges.push(range)
+    this.#bytes += bytes
+    this.#rows += rows
+    this.#rowsToCome -= rows
+    if (isFull(this.#bytes, this.#rows, this.#rowsToCome, this.#context.fileBytes)) await this.#writeFile()
+  }
+
+  async #writeFile(): Promise<void> {
+    const { store, fields, keyColumns } = this.#context
+    const file = assembleFile(fields, this.#groups, { keyColumns, keyValueMetadata: [keyRangesEntry(this.#keyRanges)] })
+    const path = this.#context.newFilePath(this.#partition)
+    await putNewObject(store, path, file.parts)
+    this.added.push(this.#dataFile(path, file))
+    this.#groups = []
+    this.#keyRanges = []
+    this.#bytes = 0
+    this.#rows = 0
+  }
+
+  #dataFile(path: string, file: AssembledFile): DataFile {
+    const statistics = fileStatistics(file.footer, this.#context.fields)
+    const columnBytes = new Map<number, number>()
+    const valueCounts = new Map<number, number>()
+    const nullCounts = new Map<number, number>()
+    const lowerBounds = new Map<number, Uint8Array>()
+    const upperBounds = new Map<number, Uint8Array>()
+    for (const field of this.#context.fields) {
+      const column = statistics.get(field.id)!
+      columnBytes.set(field.id, column.columnBytes)
+      valueCounts.set(field.id, column.values)
+      nullCounts.set(field.id, column.nulls)
+      if (column.lower !== null) lowerBounds.set(field.id, encodeSingleValue(field.type, column.lower))
+      if (column.upper !== null) upperBounds.set(field.id, encodeSingleValue(field.type, column.upper))
+    }
+    return {
+      content: 0,
+      path,
+      format: 'PARQUET',
+      partition: [...this.#partition],
+      records: file.rows,
+      fileBytes: file.fileBytes,
+      columnBytes,
+      valueCounts,
+      nullCounts,
+      lowerBounds,
+      upperBounds,
+      splitOffsets: file.splitOffsets,
+      equalityIds: [],
+      sortOrderId: this.#context.sortOrderId,
+    }
+  }
+}
+
+function columnBytes(column: Column): number {
+  const validity = column.validity?.byteLength ?? 0
+  if (column.kind === 'dictionary') return validity + column.indices.byteLength + columnBytes(column.dictionary)
+  if (column.kind === 'bytes') return validity + column.starts.byteLength + column.starts[column.rows]! - column.starts[0]!
+  return validity + column.data.byteLength
+}

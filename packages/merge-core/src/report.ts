@@ -1,0 +1,112 @@
+// What a merge says of itself: counts that add up, what was touched, and what to look at.
+
+export interface LineCounts {
+  read: number
+  applied: number
+  superseded: number
+  stale: number
+  quarantined: number
+  deferred: number
+  otherTable: number
+  ttlKept: number
+}
+
+export interface MergeReport {
+  readonly table: string
+  readonly location: string
+  /** Id of the last snapshot that the run made; null where there was nothing to do. */
+  snapshot: number | null
+  readonly commits: { snapshot: number; commitId: string }[]
+  readonly lines: LineCounts
+  /** Rows that a move took out of their old partition. */
+  movedOut: number
+  /** Changes of equal key and version that differed. */
+  conflicts: number
+  readonly rows: { inserted: number; replaced: number; removed: number }
+  /** Values that did not fit their declared type (they are in `_extra`), by attribute and DynamoDB type. */
+  readonly misfits: { attribute: string; type: string; count: number }[]
+  readonly objects: { listed: number; alreadyMerged: number; merged: number; broken: number; skipped: { object: string; reason: string }[] }
+  readonly files: { added: number; removed: number; kept: number }
+  readonly rowGroups: { copied: number; encoded: number }
+  /** All traffic with the store, metadata included; `copied` never left it. */
+  readonly bytes: { read: number; written: number; copied: number }
+  readonly damaged: { path: string; message: string }[]
+  readonly warnings: string[]
+  readonly seconds: { plan: number; scan: number; fold: number; merge: number; commit: number; total: number }
+  exitCode: 0 | 10 | 20 | 21
+}
+
+export function emptyReport(table: string, location: string): MergeReport {
+  return {
+    table,
+    location,
+    snapshot: null,
+    commits: [],
+    lines: noLines(),
+    movedOut: 0,
+    conflicts: 0,
+    rows: { inserted: 0, replaced: 0, removed: 0 },
+    misfits: [],
+    objects: { listed: 0, alreadyMerged: 0, merged: 0, broken: 0, skipped: [] },
+    files: { added: 0, removed: 0, kept: 0 },
+    rowGroups: { copied: 0, encoded: 0 },
+    bytes: { read: 0, written: 0, copied: 0 },
+    damaged: [],
+    warnings: [],
+    seconds: { plan: 0, scan: 0, fold: 0, merge: 0, commit: 0, total: 0 },
+    exitCode: 0,
+  }
+}
+
+export function noLines(): LineCounts {
+  return { read: 0, applied: 0, superseded: 0, stale: 0, quarantined: 0, deferred: 0, otherTable: 0, ttlKept: 0 }
+}
+
+/** What one commit adds to the report of its run. */
+export interface CommitReport {
+  readonly snapshot: bigint
+  readonly commitId: string
+  readonly lines: LineCounts
+  readonly movedOut: number
+  readonly conflicts: number
+  readonly rows: { readonly inserted: number; readonly replaced: number; readonly removed: number }
+  readonly misfits: ReadonlyMap<string, number>
+  readonly merged: number
+  readonly broken: number
+  readonly files: { readonly added: number; readonly removed: number; readonly kept: number }
+  readonly rowGroups: { readonly copied: number; readonly encoded: number }
+  readonly damaged: readonly { readonly path: string; readonly message: string }[]
+}
+
+export function addCommit(report: MergeReport, commit: CommitReport): void {
+  report.snapshot = Number(commit.snapshot)
+  report.commits.push({ snapshot: Number(commit.snapshot), commitId: commit.commitId })
+  addCounts(report.lines, commit.lines)
+  report.movedOut += commit.movedOut
+  report.conflicts += commit.conflicts
+  addCounts(report.rows, commit.rows)
+  addMisfits(report.misfits, commit.misfits)
+  report.objects.merged += commit.merged
+  report.objects.broken += commit.broken
+  report.files.added += commit.files.added
+  report.files.removed += commit.files.removed
+  report.files.kept = commit.files.kept
+  addCounts(report.rowGroups, commit.rowGroups)
+  report.damaged.push(...commit.damaged)
+}
+
+function addCounts<Counts extends object>(sum: Counts, more: Readonly<Record<keyof Counts, number>>): void {
+  const counts = sum as Record<string, number>
+  for (const name of Object.keys(counts)) counts[name]! += more[name as keyof Counts]
+}
+
+function addMisfits(sum: MergeReport['misfits'], more: ReadonlyMap<string, number>): void {
+  for (const [misfit, count] of more) {
+    const cut = misfit.lastIndexOf(':')
+    const attribute = misfit.slice(0, cut)
+    const type = misfit.slice(cut + 1)
+    const known = sum.find((each) => each.attribute === attribute && each.type === type)
+    if (known === undefined) sum.push({ attribute, type, count })
+    else known.count += count
+  }
+}

@@ -1,0 +1,91 @@
+// Landing objects: which there are, and what their lines say.
+
+import { createHash } from 'node:crypto'
+import { partitionOfItem } from './change/partition.ts'
+import { scanObject } from './change/scan-object.ts'
+import type { ItemLocation, ScannedLines, ScannedObject } from './change/scanned-lines.ts'
+import { TryAgainError } from './errors.ts'
+import { failureError } from './store/outcome.ts'
+import type { ListedObject, ObjectStore } from './store/object-store.ts'
+import type { TableDefinition } from './table-definition.ts'
+
+export interface ScannedLanding {
+  readonly object: ListedObject
+  /** As it was read; the tag of a listing may be older. */
+  readonly etag: string
+  readonly scanned: ScannedObject
+  /** Rows of `scanned.lines` whose item lies elsewhere and could not be had, with what went wrong. */
+  readonly itemsUnavailable: ReadonlyMap<number, string>
+}
+
+/** The object could not be read: not for want of trying again, or it is gone. */
+export interface SkippedLanding {
+  readonly object: ListedObject
+  readonly reason: string
+  readonly cause: 'denied' | 'missing' | 'again'
+}
+
+/** Every object under the prefixes, each once, in the order of their names: with Firehose's names, the oldest first. */
+export async function listLanding(store: ObjectStore, prefixes: readonly string[]): Promise<ListedObject[]> {
+  const objects = new Map<string, ListedObject>()
+  for (const prefix of prefixes) {
+    const listed = await store.list(prefix)
+    if (listed.kind !== 'ok') throw failureError('listing', prefix, listed)
+    for (const object of listed.objects) if (!object.path.endsWith('/')) objects.set(object.path, object)
+  }
+  return [...objects.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+export async function scanLanding(
+  store: ObjectStore,
+  object: ListedObject,
+  definition: TableDefinition,
+): Promise<ScannedLanding | SkippedLanding> {
+  const got = await store.get(object.path)
+  if (got.kind !== 'ok') {
+    const error = failureError('reading', object.path, got)
+    const cause = got.kind === 'denied' || got.kind === 'missing' ? got.kind : 'again'
+    return { object, reason: error.message, cause }
+  }
+  const scanned = scanObject(got.bytes, definition)
+  return { object, etag: got.etag, ...(await fetchItems(store, scanned, definition)) }
+}
+
+/** Brings items that lie in objects of their own into the text, as if the lines had carried them. */
+async function fetchItems(store: ObjectStore, scanned: ScannedObject, definition: TableDefinition) {
+  const { lines } = scanned
+  const itemsUnavailable = new Map<number, string>()
+  if (lines.itemAt.size === 0) return { scanned, itemsUnavailable }
+  const itemStart = lines.itemStart.slice()
+  const itemEnd = lines.itemEnd.slice()
+  const partition = lines.partition.slice()
+  const partitions = [...lines.partitions]
+  const texts = [lines.text]
+  let textBytes = lines.text.length
+  for (const [row, location] of lines.itemAt) {
+    const item = await fetchItem(store, location)
+    if (typeof item === 'string') {
+      itemsUnavailable.set(row, item)
+      continue
+    }
+    itemStart[row] = textBytes
+    textBytes += item.length
+    itemEnd[row] = textBytes
+    texts.push(item)
+    if (!definition.partitionedByKey) partition[row] = partitions.push(partitionOfItem(definition, item)) - 1
+  }
+  const whole: ScannedLines = { ...lines, text: Buffer.concat(texts, textBytes), itemStart, itemEnd, partition, partitions }
+  return { scanned: { ...scanned, lines: whole }, itemsUnavailable }
+}
+
+async function fetchItem(store: ObjectStore, at: ItemLocation): Promise<Uint8Array | string> {
+  const path = `s3://${at.bucket}/${at.key}`
+  const got = await store.get(path)
+  if (got.kind === 'throttled' || got.kind === 'unknown') {
+    throw new TryAgainError(`${path}: the item of an oversize change could not be read (${got.cause.message}); run again`, { cause: got.cause })
+  }
+  if (got.kind !== 'ok') return `itemAt ${path}: ${got.kind}; restore the object and replay the quarantined line`
+  if (got.bytes.length !== at.bytes) return `itemAt ${path}: ${got.bytes.length} bytes, the line says ${at.bytes}`
+  const sha256 = createHash('sha256').update(got.bytes).digest('hex')
+  return sha256 === at.sha256 ? got.bytes : `itemAt ${path}: SHA-256 is ${sha256}, the line says ${at.sha256}`
+}
