@@ -1,0 +1,381 @@
+// Puts row groups into a file: encoded ones as bytes, kept ones as stretches of the files that hold them, then indexes and footer.
+//
+//   1  lay the groups behind each other in the order given; neighbours of one file become one copied stretch
+//   2  move every offset of a group by as much as its bytes moved
+//   3  list the groups in key order, whatever their physical order
+//   4  write column indexes, offset indexes and the footer
+//   5  check what engines lose rows over (checkFooter), before anything is stored
+//
+// Nothing kept is read or decompressed.
+
+import { invariant } from '../invariant.ts'
+import type { Field } from '../primitive-type.ts'
+import type { ObjectPart } from '../store/object-store.ts'
+import {
+  type ColumnChunk,
+  type ColumnIndex,
+  encodeColumnIndex,
+  encodeFileMetaData,
+  encodeOffsetIndex,
+  type FileMetaData,
+  type KeyValue,
+  type OffsetIndex,
+  type RowGroup,
+  type SchemaElement,
+} from './footer.ts'
+import { comparePartitionValues, rowGroupBounds } from './statistics.ts'
+import type { EncodedRowGroup } from './write-row-group.ts'
+import { isSameLayout, schemaElements } from './write-schema.ts'
+
+/** A row group of a stored file, taken over byte for byte. */
+export interface KeptRowGroup {
+  readonly path: string
+  readonly etag: string
+  /** The schema of its file: must have the layout of the new one (isSameLayout). */
+  readonly schema: readonly SchemaElement[]
+  /** As its file's footer gives it. */
+  readonly rowGroup: RowGroup
+  /** One a column as its file has them; null, or an empty list, where there are none or they were not read. */
+  readonly columnIndexes: readonly (ColumnIndex | null)[]
+  readonly offsetIndexes: readonly (OffsetIndex | null)[]
+}
+
+export interface AssembleOptions {
+  /** The first so many fields are the key, by which the footer lists the groups. 0: in the order given. */
+  readonly keyColumns: number
+  readonly keyValueMetadata?: readonly KeyValue[]
+  /** Kept stretches of one file that lie so near are copied with the bytes between them, which are dead then. 0 by default. */
+  readonly gapBytesMax?: number
+  /** Names the build in `created_by`. */
+  readonly build?: string
+}
+
+export interface AssembledFile {
+  readonly parts: ObjectPart[]
+  readonly fileBytes: number
+  readonly rows: number
+  /** Where row groups start, ascending. */
+  readonly splitOffsets: number[]
+  readonly footer: FileMetaData
+  /** Bytes between copied groups that no group owns; also in the footer as `lastwrite.dead-bytes`. */
+  readonly deadBytes: number
+}
+
+const MAGIC = new TextEncoder().encode('PAR1')
+const VERSION = '0.1.0'
+
+/** The groups of a file become `parts` of a new object; see AssembleOptions for their order. Throws where an invariant breaks. */
+export function assembleFile(
+  fields: readonly Field[],
+  groups: readonly (EncodedRowGroup | KeptRowGroup)[],
+  options: AssembleOptions,
+): AssembledFile {
+  const body = layOut(fields, groups, options.gapBytesMax ?? 0)
+  const ordered = inKeyOrder(body.groups, fields, options.keyColumns)
+  const indexes = encodeIndexes(ordered, body.end)
+  const footer: FileMetaData = {
+    version: 2,
+    schema: schemaElements(fields),
+    numRows: ordered.reduce((sum, { rowGroup }) => sum + rowGroup.numRows, 0),
+    rowGroups: indexes.rowGroups.map((rowGroup, ordinal) => ({ ...rowGroup, ordinal })),
+    keyValueMetadata: keyValues(options.keyValueMetadata ?? [], body.deadBytes),
+    // In the grammar that parquet-java parses: other names make it distrust statistics.
+    createdBy: `lastwrite version ${VERSION} (build ${options.build ?? 'release'})`,
+    columnOrders: fields.map(() => ({ TYPE_ORDER: {} })),
+  }
+  const tail = concatBytes([...indexes.pieces, ...encodeTail(footer)])
+  const fileBytes = body.end + tail.length
+  checkFooter(footer, fields, fileBytes)
+  return {
+    parts: [...body.parts, { kind: 'bytes', bytes: tail }],
+    fileBytes,
+    rows: footer.numRows,
+    splitOffsets: body.groups.map(({ rowGroup }) => groupStart(rowGroup)).sort((a, b) => a - b),
+    footer,
+    deadBytes: body.deadBytes,
+  }
+}
+
+/**
+ * Throws where a footer would make an engine lose or misorder rows (each rule names who does). The order of keys is
+ * checked where groups carry sorting columns.
+ */
+export function checkFooter(footer: FileMetaData, fields: readonly Field[], fileBytes: number): void {
+  for (const [i, group] of footer.rowGroups.entries()) {
+    const start = chunkStart(group.columns[0]!)
+    const chunkBytes = sumChunkBytes(group)
+    invariant(
+      start === groupStart(group),
+      `row group ${i}: the first column's chunk starts at ${start}, a later one at ${groupStart(group)} (Spark would skip the group)`,
+    )
+    invariant(
+      start + chunkBytes / 2 < fileBytes,
+      `row group ${i}: its middle, ${start} + ${chunkBytes} / 2, lies behind the end of the file, ${fileBytes} (Spark would skip the group)`,
+    )
+    invariant(
+      group.totalCompressedSize === undefined || group.totalCompressedSize === chunkBytes,
+      `row group ${i}: total_compressed_size ${group.totalCompressedSize}, its chunks have ${chunkBytes} bytes (Spark would skip the group)`,
+    )
+    invariant(
+      group.fileOffset === start,
+      `row group ${i}: file_offset ${group.fileOffset}, the first chunk starts at ${start} (Trino would skip the group)`,
+    )
+  }
+  checkKeyOrder(footer, fields)
+}
+
+function checkKeyOrder(footer: FileMetaData, fields: readonly Field[]): void {
+  const isSorted = footer.rowGroups.some(({ sortingColumns }) => sortingColumns !== undefined)
+  const key = footer.rowGroups[0]?.sortingColumns ?? []
+  if (!isSorted) return
+  for (const [i, group] of footer.rowGroups.entries()) {
+    const previous = footer.rowGroups[i - 1]
+    invariant(
+      group.sortingColumns?.length === key.length,
+      `row group ${i} names ${group.sortingColumns?.length ?? 0} sorting columns, the first group ${key.length}`,
+    )
+    if (previous === undefined) continue
+    const keyFields = key.map(({ columnIdx }) => fields[columnIdx]!)
+    invariant(
+      !startsBeforeEnd(footer, previous, group, keyFields),
+      `row group ${i} does not follow the group before it by key (DataFusion would give a wrong order)`,
+    )
+  }
+}
+
+/** Whether `group` surely begins before `previous` ends, as far as exact bounds tell. */
+function startsBeforeEnd(footer: FileMetaData, previous: RowGroup, group: RowGroup, key: readonly Field[]): boolean {
+  for (const field of key) {
+    const before = rowGroupBounds(footer, previous, field)
+    const after = rowGroupBounds(footer, group, field)
+    if (before.upper === null || after.lower === null || before.lower === null || after.upper === null) return false
+    const isExact = [previous, group].every((one) => isExactlyBounded(footer, one, field))
+    const order = isExact
+      ? comparePartitionValues(after.lower, before.upper)
+      : comparePartitionValues(after.upper, before.lower)
+    if (order !== 0) return order < 0
+    // Only where both hold a single value of this column does the next one order them.
+    const isSingle =
+      comparePartitionValues(before.lower, before.upper) === 0 && comparePartitionValues(after.lower, after.upper) === 0
+    if (!isExact || !isSingle) return false
+  }
+  return false
+}
+
+function isExactlyBounded(footer: FileMetaData, group: RowGroup, field: Field): boolean {
+  const position = footer.schema.findIndex(({ fieldId }) => fieldId === field.id) - 1
+  const statistics = group.columns[position]?.metaData?.statistics
+  return statistics?.isMinValueExact !== false && statistics?.isMaxValueExact !== false
+}
+
+interface PlacedGroup {
+  /** With the offsets of the new file. */
+  readonly rowGroup: RowGroup
+  readonly columnIndexes: readonly (ColumnIndex | null)[]
+  readonly offsetIndexes: readonly (OffsetIndex | null)[]
+}
+
+interface Body {
+  readonly parts: ObjectPart[]
+  readonly groups: PlacedGroup[]
+  readonly end: number
+  readonly deadBytes: number
+}
+
+function layOut(
+  fields: readonly Field[],
+  groups: readonly (EncodedRowGroup | KeptRowGroup)[],
+  gapBytesMax: number,
+): Body {
+  const parts: ObjectPart[] = []
+  const placed: PlacedGroup[] = []
+  let end = 0
+  let deadBytes = 0
+  const [first] = groups
+  // A kept group at the very front brings the magic of its file along.
+  if (first === undefined || !('path' in first) || groupStart(first.rowGroup) !== MAGIC.length) {
+    parts.push({ kind: 'bytes', bytes: MAGIC })
+    end = MAGIC.length
+  }
+  for (const group of groups) {
+    if (!('path' in group)) {
+      parts.push({ kind: 'bytes', bytes: group.bytes })
+      placed.push(moveGroup(group, end))
+      end += group.bytes.length
+      continue
+    }
+    invariant(
+      isSameLayout(group.schema, fields),
+      `${group.path} has another layout: its row groups must be encoded anew`,
+    )
+    const stretch = { start: groupStart(group.rowGroup), end: groupEnd(group.rowGroup) }
+    const last = parts.at(-1)
+    if (last?.kind === 'copy' && last.from === group.path && isNear(last.end, stretch.start, gapBytesMax)) {
+      deadBytes += stretch.start - last.end
+      end += stretch.end - last.end
+      parts[parts.length - 1] = { ...last, end: stretch.end }
+    } else {
+      const start = end === 0 ? 0 : stretch.start
+      parts.push({ kind: 'copy', from: group.path, etag: group.etag, start, end: stretch.end })
+      end += stretch.end - start
+    }
+    placed.push(moveGroup(keptEntry(group, stretch), end - stretch.end))
+    deadBytes += stretch.end - stretch.start - sumChunkBytes(group.rowGroup)
+  }
+  return { parts, groups: placed, end, deadBytes }
+}
+
+function isNear(end: number, start: number, gapBytesMax: number): boolean {
+  return start >= end && start - end <= gapBytesMax
+}
+
+/** What a footer may say of a kept group: an offset of 0 means none, and a bloom filter counts only if it is copied along. */
+function keptEntry(group: KeptRowGroup, stretch: { start: number; end: number }): PlacedGroup {
+  const columns = group.rowGroup.columns.map((chunk): ColumnChunk => {
+    const metaData = chunk.metaData!
+    const { dictionaryPageOffset, bloomFilterOffset = -1, bloomFilterLength = 0 } = metaData
+    const isBloomCopied = bloomFilterOffset >= stretch.start && bloomFilterOffset + bloomFilterLength <= stretch.end
+    return {
+      fileOffset: 0,
+      metaData: {
+        ...metaData,
+        dictionaryPageOffset: dictionaryPageOffset === 0 ? undefined : dictionaryPageOffset,
+        indexPageOffset: undefined,
+        bloomFilterOffset: isBloomCopied && bloomFilterLength > 0 ? bloomFilterOffset : undefined,
+        bloomFilterLength: isBloomCopied && bloomFilterLength > 0 ? bloomFilterLength : undefined,
+      },
+    }
+  })
+  return { ...group, rowGroup: { ...group.rowGroup, columns } }
+}
+
+function moveGroup({ rowGroup, columnIndexes, offsetIndexes }: PlacedGroup, by: number): PlacedGroup {
+  const columns = rowGroup.columns.map((chunk) => moveChunk(chunk, by))
+  const totalCompressedSize = sumChunkBytes(rowGroup)
+  return {
+    rowGroup: { ...rowGroup, columns, totalCompressedSize, fileOffset: chunkStart(columns[0]!) },
+    columnIndexes,
+    offsetIndexes: offsetIndexes.map((index) => index && moveOffsetIndex(index, by)),
+  }
+}
+
+function moveChunk(chunk: ColumnChunk, by: number): ColumnChunk {
+  const { dictionaryPageOffset, bloomFilterOffset, ...metaData } = chunk.metaData!
+  return {
+    fileOffset: 0,
+    metaData: {
+      ...metaData,
+      dataPageOffset: metaData.dataPageOffset + by,
+      dictionaryPageOffset: dictionaryPageOffset === undefined ? undefined : dictionaryPageOffset + by,
+      bloomFilterOffset: bloomFilterOffset === undefined ? undefined : bloomFilterOffset + by,
+    },
+  }
+}
+
+function moveOffsetIndex(index: OffsetIndex, by: number): OffsetIndex {
+  const pageLocations = index.pageLocations.map((location) => ({ ...location, offset: location.offset + by }))
+  return { ...index, pageLocations }
+}
+
+/**
+ * By the bounds of the key, or as given where a group lacks them. Groups overlap at most in their ends, so that (least, greatest) of
+ * the first key column orders all but groups of one single value; these the second column orders.
+ */
+function inKeyOrder(groups: readonly PlacedGroup[], fields: readonly Field[], keyColumns: number): PlacedGroup[] {
+  const footer = { schema: schemaElements(fields) }
+  const keyed = groups.map((group) => ({
+    group,
+    key: fields.slice(0, keyColumns).flatMap((field) => {
+      const { lower, upper } = rowGroupBounds(footer, group.rowGroup, field)
+      return [lower, upper]
+    }),
+  }))
+  if (keyed.some(({ key }) => key.includes(null))) return groups.map(withoutSortingColumns)
+  keyed.sort((a, b) => {
+    for (const [i, value] of a.key.entries()) {
+      const order = comparePartitionValues(value!, b.key[i]!)
+      if (order !== 0) return order
+    }
+    return 0
+  })
+  const isSorted = keyed.every(({ group }) => group.rowGroup.sortingColumns?.length === keyColumns)
+  return keyed.map(({ group }) => (isSorted ? group : withoutSortingColumns(group)))
+}
+
+function withoutSortingColumns(group: PlacedGroup): PlacedGroup {
+  return { ...group, rowGroup: { ...group.rowGroup, sortingColumns: undefined } }
+}
+
+/** All column indexes, then all offset indexes, from `at` on, and the groups that point to them. */
+function encodeIndexes(groups: readonly PlacedGroup[], at: number): { pieces: Uint8Array[]; rowGroups: RowGroup[] } {
+  const pieces: Uint8Array[] = []
+  let end = at
+  const place = (bytes: Uint8Array | null): { at: number; length: number } | null => {
+    if (bytes === null) return null
+    pieces.push(bytes)
+    end += bytes.length
+    return { at: end - bytes.length, length: bytes.length }
+  }
+  const placeAll = <T>(indexes: readonly (T | null)[][], encode: (index: T) => Uint8Array) =>
+    indexes.map((group) => group.map((index) => place(index === null ? null : encode(index))))
+  // A column index says nothing without the offset index of its pages.
+  const offsetIndexes = groups.map((group) => group.rowGroup.columns.map((_, i) => group.offsetIndexes[i] ?? null))
+  const columnIndexes = groups.map((group, g) =>
+    group.rowGroup.columns.map((_, i) => (offsetIndexes[g]![i] === null ? null : (group.columnIndexes[i] ?? null))),
+  )
+  const columnPlaces = placeAll(columnIndexes, encodeColumnIndex)
+  const offsetPlaces = placeAll(offsetIndexes, encodeOffsetIndex)
+  const rowGroups = groups.map(({ rowGroup }, g) => ({
+    ...rowGroup,
+    columns: rowGroup.columns.map((chunk, i) => ({
+      ...chunk,
+      columnIndexOffset: columnPlaces[g]![i]?.at,
+      columnIndexLength: columnPlaces[g]![i]?.length,
+      offsetIndexOffset: offsetPlaces[g]![i]?.at,
+      offsetIndexLength: offsetPlaces[g]![i]?.length,
+    })),
+  }))
+  return { pieces, rowGroups }
+}
+
+function keyValues(given: readonly KeyValue[], deadBytes: number): readonly KeyValue[] | undefined {
+  const all = deadBytes === 0 ? given : [...given, { key: 'lastwrite.dead-bytes', value: String(deadBytes) }]
+  return all.length === 0 ? undefined : all
+}
+
+function encodeTail(footer: FileMetaData): Uint8Array[] {
+  const bytes = encodeFileMetaData(footer)
+  const length = new Uint8Array(4)
+  new DataView(length.buffer).setUint32(0, bytes.length, true)
+  return [bytes, length, MAGIC]
+}
+
+function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
+/** Its dictionary page, if any; an offset of 0 means none in a file, but may be one in an encoded group, whose pages ascend. */
+function chunkStart({ metaData }: ColumnChunk): number {
+  const { dictionaryPageOffset, dataPageOffset } = metaData!
+  return dictionaryPageOffset === undefined || dictionaryPageOffset === 0
+    ? dataPageOffset
+    : Math.min(dictionaryPageOffset, dataPageOffset)
+}
+
+function groupStart({ columns }: RowGroup): number {
+  return Math.min(...columns.map(chunkStart))
+}
+
+function groupEnd({ columns }: RowGroup): number {
+  return Math.max(...columns.map((chunk) => chunkStart(chunk) + chunk.metaData!.totalCompressedSize))
+}
+
+function sumChunkBytes({ columns }: RowGroup): number {
+  return columns.reduce((sum, { metaData }) => sum + metaData!.totalCompressedSize, 0)
+}

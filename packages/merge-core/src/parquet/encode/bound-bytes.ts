@@ -1,0 +1,65 @@
+// Bounds as bytes of the footer: PLAIN without the length of byte arrays (parquet.thrift, Statistics).
+
+import type { PlainColumn } from '../../columns/column.ts'
+import { truncateLowerBytes, truncateUpperBytes } from '../../iceberg/single-value.ts'
+import type { PrimitiveType } from '../../primitive-type.ts'
+import { rowBytes } from './plain.ts'
+
+/** Longer bounds of strings and binary are shortened. */
+export const BOUND_BYTES_MAX = 64
+
+/** The value of a row as a bound. −0 and 0 compare equal, so a lower bound of 0 is written as −0 and an upper one as 0. */
+export function boundBytes(column: PlainColumn, row: number, side: 'lower' | 'upper'): Uint8Array {
+  if (column.kind === 'bytes') return column.bytes.slice(column.starts[row]! + 4, column.starts[row + 1]!)
+  const { bytes, width } = rowBytes(column)
+  const bound = bytes.slice(row * width, (row + 1) * width)
+  const isFloating = column.kind === 'float' || column.kind === 'double'
+  if (isFloating && column.data[row] === 0) bound[width - 1] = side === 'lower' ? 0x80 : 0
+  return bound
+}
+
+/** The bound itself, or its first 64 bytes; of a text as many whole code points as they hold. */
+export function shortenedLower(type: PrimitiveType, bound: Uint8Array): Uint8Array {
+  if (bound.length <= BOUND_BYTES_MAX) return bound
+  return type.kind === 'string' ? bound.slice(0, wholeCodePoints(bound)) : truncateLowerBytes(bound, BOUND_BYTES_MAX)
+}
+
+/**
+ * The bound itself, or a shorter one above it. Null where there is none: all highest code points, all 0xff, or a text that is no
+ * UTF-8, whose order is not that of its code points.
+ */
+export function shortenedUpper(type: PrimitiveType, bound: Uint8Array): Uint8Array | null {
+  if (bound.length <= BOUND_BYTES_MAX) return bound
+  if (type.kind !== 'string') return truncateUpperBytes(bound, BOUND_BYTES_MAX)
+  const text = decodeText(bound.subarray(0, wholeCodePoints(bound)))
+  const raised = text === null ? null : raisedText(text)
+  return raised === null ? null : new TextEncoder().encode(raised)
+}
+
+/** The shortest text above all texts that start with `prefix`, by its last code point that can be raised. */
+function raisedText(prefix: string): string | null {
+  const points = Array.from(prefix, (character) => character.codePointAt(0)!)
+  while (points.at(-1) === HIGHEST_CODE_POINT) points.pop()
+  const last = points.pop()
+  if (last === undefined) return null
+  return String.fromCodePoint(...points, last === BEFORE_SURROGATES ? AFTER_SURROGATES : last + 1)
+}
+
+function decodeText(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return null
+  }
+}
+
+const HIGHEST_CODE_POINT = 0x10ffff
+const BEFORE_SURROGATES = 0xd7ff
+const AFTER_SURROGATES = 0xe000
+
+/** The end of the last code point that ends within the first 64 bytes. */
+function wholeCodePoints(text: Uint8Array): number {
+  let end = BOUND_BYTES_MAX
+  while (end > 0 && (text[end]! & 0xc0) === 0x80) end--
+  return end
+}

@@ -1,0 +1,199 @@
+// Which rows hold the least and the greatest value: bounds are found as rows and become bytes only once.
+//
+// Order is Parquet's type-defined order: integers signed, strings, binary and uuid by unsigned bytes, decimals in fixed bytes as big-endian
+// two's complement. A NaN leaves a stretch without bounds (parquet.thrift, ColumnOrder).
+
+import type { BytesColumn, FixedColumn, PlainColumn } from '../../columns/column.ts'
+
+export interface BoundRows {
+  readonly min: number
+  readonly max: number
+}
+
+/** Bounds of rows[from … to) of a column without nulls. Null where there are none: no rows, or a NaN among them. */
+export function boundRows(
+  column: PlainColumn,
+  isDecimal: boolean,
+  rows: Uint32Array,
+  from: number,
+  to: number,
+): BoundRows | null {
+  if (from === to) return null
+  switch (column.kind) {
+    case 'boolean':
+    case 'int32':
+      return boundsOfIntegers(column.data, rows, from, to)
+    case 'int64': {
+      const { data } = column
+      return boundsOfLongs(new Int32Array(data.buffer, data.byteOffset, data.length * 2), rows, from, to)
+    }
+    case 'float':
+    case 'double':
+      return boundsOfFloats(column.data, rows, from, to)
+    case 'bytes':
+      return boundsOfBytes(column, rows, from, to)
+    case 'fixed':
+      return boundsOfFixed(column, isDecimal, rows, from, to)
+  }
+}
+
+/** Below 0, 0 or above 0 as row `a` sorts before, with or after row `b`. */
+export function compareRows(column: PlainColumn, isDecimal: boolean, a: number, b: number): number {
+  switch (column.kind) {
+    case 'bytes': {
+      const { bytes, starts } = column
+      return compareBytes(bytes, starts[a]! + 4, starts[a + 1]!, starts[b]! + 4, starts[b + 1]!)
+    }
+    case 'fixed':
+      return compareFixed(column, isDecimal, a, b)
+    default: {
+      const { data } = column
+      return data[a]! < data[b]! ? -1 : data[a]! > data[b]! ? 1 : 0
+    }
+  }
+}
+
+function boundsOfIntegers(data: Uint8Array | Int32Array, rows: Uint32Array, from: number, to: number): BoundRows {
+  let min = rows[from]!
+  let max = min
+  let least = data[min]!
+  let greatest = least
+  for (let at = from + 1; at < to; at++) {
+    const value = data[rows[at]!]!
+    if (value < least) {
+      least = value
+      min = rows[at]!
+    } else if (value > greatest) {
+      greatest = value
+      max = rows[at]!
+    }
+  }
+  return { min, max }
+}
+
+function boundsOfLongs(halves: Int32Array, rows: Uint32Array, from: number, to: number): BoundRows {
+  let min = rows[from]!
+  let max = min
+  let leastHigh = halves[min * 2 + 1]!
+  let leastLow = halves[min * 2]! >>> 0
+  let greatestHigh = leastHigh
+  let greatestLow = leastLow
+  for (let at = from + 1; at < to; at++) {
+    const row = rows[at]!
+    const high = halves[row * 2 + 1]!
+    const low = halves[row * 2]! >>> 0
+    if (high < leastHigh || (high === leastHigh && low < leastLow)) {
+      leastHigh = high
+      leastLow = low
+      min = row
+    } else if (high > greatestHigh || (high === greatestHigh && low > greatestLow)) {
+      greatestHigh = high
+      greatestLow = low
+      max = row
+    }
+  }
+  return { min, max }
+}
+
+function boundsOfFloats(
+  data: Float32Array | Float64Array,
+  rows: Uint32Array,
+  from: number,
+  to: number,
+): BoundRows | null {
+  let min = rows[from]!
+  let max = min
+  let least = data[min]!
+  let greatest = least
+  for (let at = from; at < to; at++) {
+    const value = data[rows[at]!]!
+    if (Number.isNaN(value)) return null
+    if (value < least) {
+      least = value
+      min = rows[at]!
+    } else if (value > greatest) {
+      greatest = value
+      max = rows[at]!
+    }
+  }
+  return { min, max }
+}
+
+/** Bounds share a prefix, and most values share it too: it is compared once for both. */
+function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to: number): BoundRows {
+  const { bytes, starts } = column
+  let min = rows[from]!
+  let max = min
+  let minStart = starts[min]! + 4
+  let minEnd = starts[min + 1]!
+  let maxStart = minStart
+  let maxEnd = minEnd
+  let prefix = minEnd - minStart
+  for (let at = from + 1; at < to; at++) {
+    const row = rows[at]!
+    const start = starts[row]! + 4
+    const end = starts[row + 1]!
+    const shared = Math.min(prefix, end - start)
+    let same = 0
+    while (same < shared && bytes[start + same] === bytes[minStart + same]) same++
+    if (compareBytes(bytes, start + same, end, minStart + same, minEnd) < 0) {
+      min = row
+      minStart = start
+      minEnd = end
+    } else if (compareBytes(bytes, start + same, end, maxStart + same, maxEnd) > 0) {
+      max = row
+      maxStart = start
+      maxEnd = end
+    } else continue
+    prefix = sharedPrefix(bytes, minStart, minEnd, maxStart, maxEnd)
+  }
+  return { min, max }
+}
+
+function sharedPrefix(bytes: Uint8Array, aStart: number, aEnd: number, bStart: number, bEnd: number): number {
+  const shorter = Math.min(aEnd - aStart, bEnd - bStart)
+  let same = 0
+  while (same < shorter && bytes[aStart + same] === bytes[bStart + same]) same++
+  return same
+}
+
+function compareBytes(bytes: Uint8Array, aStart: number, aEnd: number, bStart: number, bEnd: number): number {
+  let a = aStart
+  let b = bStart
+  while (a < aEnd && b < bEnd) {
+    const difference = bytes[a++]! - bytes[b++]!
+    if (difference !== 0) return difference
+  }
+  return aEnd - aStart - (bEnd - bStart)
+}
+
+function boundsOfFixed(
+  column: FixedColumn,
+  isDecimal: boolean,
+  rows: Uint32Array,
+  from: number,
+  to: number,
+): BoundRows {
+  let min = rows[from]!
+  let max = min
+  for (let at = from + 1; at < to; at++) {
+    const row = rows[at]!
+    if (compareFixed(column, isDecimal, row, min) < 0) min = row
+    else if (compareFixed(column, isDecimal, row, max) > 0) max = row
+  }
+  return { min, max }
+}
+
+function compareFixed({ data, width }: FixedColumn, isDecimal: boolean, a: number, b: number): number {
+  const aStart = a * width
+  const bStart = b * width
+  // The first byte carries the sign; shifting its sign bit makes the order that of unsigned bytes.
+  const flip = isDecimal ? 0x80 : 0
+  const first = (data[aStart]! ^ flip) - (data[bStart]! ^ flip)
+  if (first !== 0) return first
+  for (let byte = 1; byte < width; byte++) {
+    const difference = data[aStart + byte]! - data[bStart + byte]!
+    if (difference !== 0) return difference
+  }
+  return 0
+}

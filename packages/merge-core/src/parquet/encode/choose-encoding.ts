@@ -1,0 +1,79 @@
+// How the values of a chunk are written: through a dictionary, as differences, or plain.
+//
+// What the first rows would take decides, so trying costs little where nothing is won. Nothing is hashed that comes with a dictionary.
+
+import type { Column, DictionaryColumn, Int32Column, Int64Column, PlainColumn } from '../../columns/column.ts'
+import { expandDictionary } from '../../columns/gather.ts'
+import { bitWidth } from './bit-packing.ts'
+import { deltaBytesMax, encodeDelta } from './delta.ts'
+import { addRows, builtDictionary, type DictionaryBuilder, dictionaryBuilder, dropUnusedEntries } from './dictionary.ts'
+import { plainBytes } from './plain.ts'
+
+/** The present values of a chunk, ready to be cut into pages. */
+export type Values =
+  | { readonly kind: 'plain'; readonly column: PlainColumn }
+  | { readonly kind: 'delta'; readonly column: Int32Column | Int64Column }
+  /** Indices of `width` bits. */
+  | { readonly kind: 'dictionary'; readonly column: DictionaryColumn; readonly width: number }
+
+/** The choice is made by so many rows: those of a usual first page. */
+const FIRST_ROWS = 20_000
+/** So many rows tell whether values repeat at all. */
+const SAMPLE_ROWS = 4096
+const SAMPLE_DISTINCT_MAX = 0.95
+/** A dictionary must save a fifth of the first page, and have at most half as many entries as there are rows. */
+const DICTIONARY_SIZE_MAX = 0.8
+const DICTIONARY_ENTRIES_MAX = 0.5
+
+let trial = new Uint8Array(0)
+
+/** `present` has no nulls. */
+export function chooseEncoding(present: Column): Values {
+  if (present.kind === 'dictionary') return keptDictionary(present)
+  if (present.kind === 'boolean' || present.rows === 0) return { kind: 'plain', column: present }
+  const firstRows = Math.min(FIRST_ROWS, present.rows)
+  const plain = plainBytes(present, 0, firstRows)
+  const isInteger = present.kind === 'int32' || present.kind === 'int64'
+  const delta = isInteger ? deltaBytes(present, firstRows) : Number.POSITIVE_INFINITY
+  const dictionary = builtWhereShorter(present, firstRows, Math.min(plain * DICTIONARY_SIZE_MAX, delta))
+  if (dictionary !== null) return dictionary
+  return isInteger && delta < plain ? { kind: 'delta', column: present } : { kind: 'plain', column: present }
+}
+
+/** An incoming dictionary is kept while at least every second row is a repetition. */
+function keptDictionary(present: DictionaryColumn): Values {
+  const column = dropUnusedEntries(present)
+  const { dictionary } = column
+  if (dictionary.kind === 'boolean' || dictionary.rows > column.rows * DICTIONARY_ENTRIES_MAX)
+    return { kind: 'plain', column: expandDictionary(column) }
+  return { kind: 'dictionary', column, width: indexWidth(dictionary.rows) }
+}
+
+function deltaBytes(column: Int32Column | Int64Column, rows: number): number {
+  const bytesMax = deltaBytesMax(rows, column.data.BYTES_PER_ELEMENT)
+  if (trial.length < bytesMax) trial = new Uint8Array(bytesMax)
+  return encodeDelta(column, 0, rows, trial, 0)
+}
+
+/** The dictionary of all rows; null where it takes `bytesMax` or more on the first page, or grows too large after it. */
+function builtWhereShorter(
+  column: Exclude<PlainColumn, { kind: 'boolean' }>,
+  firstRows: number,
+  bytesMax: number,
+): Values | null {
+  const builder = dictionaryBuilder(column, Math.ceil(column.rows * DICTIONARY_ENTRIES_MAX))
+  const sample = Math.min(SAMPLE_ROWS, firstRows)
+  if (!addRows(builder, 0, sample) || builder.entries > sample * SAMPLE_DISTINCT_MAX) return null
+  if (!addRows(builder, sample, firstRows) || dictionaryPageBytes(builder, firstRows) >= bytesMax) return null
+  if (!addRows(builder, firstRows, column.rows)) return null
+  return { kind: 'dictionary', column: builtDictionary(builder), width: indexWidth(builder.entries) }
+}
+
+function dictionaryPageBytes(builder: DictionaryBuilder, rows: number): number {
+  return builder.entryBytes + (rows * indexWidth(builder.entries)) / 8
+}
+
+/** Not 0 for a single entry: not every reader takes indices of no bits. */
+function indexWidth(entries: number): number {
+  return Math.max(1, bitWidth(entries - 1))
+}

@@ -1,0 +1,213 @@
+// The pages of one chunk: levels and values of every page, compressed, with header and checksum.
+//
+// All pages are encoded before the first is stored. Version 1 of the data page: its levels are compressed with the values, and it is as
+// large as version 2 where there are none.
+
+import { crc32 } from 'node:zlib'
+import type { Validity } from '../../columns/column.ts'
+import { CODEC_NUMBERS, type CompressionCodec, compress } from '../codecs.ts'
+import {
+  Encoding,
+  encodePageHeader,
+  type PageEncodingStats,
+  type PageHeader,
+  type PageLocation,
+  PageType,
+} from '../footer.ts'
+import type { Values } from './choose-encoding.ts'
+import { deltaBytesMax, encodeDelta } from './delta.ts'
+import { encodeLevels, levelsBytesMax } from './levels.ts'
+import { encodePlain, plainBytes } from './plain.ts'
+import { encodeHybrid, hybridBytesMax } from './rle.ts'
+
+/** Compression that gains less costs more in reading and writing than it saves. */
+const COMPRESSION_RATIO_MIN = 1.12
+
+/** Rows [rowStart, rowEnd) of the group, [start, end) of its present rows. */
+export interface PageRows {
+  readonly rowStart: number
+  readonly rowEnd: number
+  readonly start: number
+  readonly end: number
+}
+
+export interface CompressionOptions {
+  readonly codec: CompressionCodec
+  readonly level?: number
+}
+
+/** Pages of a chunk before compression; kept between chunks. */
+let rawPages = new Uint8Array(1 << 20)
+/** Chunks of a group; kept between groups. */
+let groupBytes = new Uint8Array(1 << 20)
+
+/** Pages of one chunk before compression, in `rawPages`: the dictionary page if any, then data pages. */
+export interface RawPages {
+  /** Of the dictionary page, which lies before the first page; 0 without one. */
+  readonly dictionaryBytes: number
+  /** Where each page ends in `rawPages`. */
+  readonly ends: readonly number[]
+}
+
+/** `validity` is that of all rows; a required column has no levels. */
+export function encodePages(values: Values, validity: Validity | 'no levels', pages: readonly PageRows[]): RawPages {
+  reserveRaw(rawBytesMax(values, pages))
+  let at = 0
+  if (values.kind === 'dictionary') {
+    const { dictionary } = values.column
+    at = encodePlain(dictionary, 0, dictionary.rows, rawPages, at)
+  }
+  const dictionaryBytes = at
+  const ends: number[] = []
+  for (const page of pages) {
+    if (validity !== 'no levels') at = encodeLevelsOfPage(validity, page, at)
+    at = encodeValues(values, page, at)
+    ends.push(at)
+  }
+  return { dictionaryBytes, ends }
+}
+
+function rawBytesMax(values: Values, pages: readonly PageRows[]): number {
+  let bytes = 0
+  for (const { rowStart, rowEnd, start, end } of pages) {
+    bytes += 4 + levelsBytesMax(rowEnd - rowStart)
+    if (values.kind === 'plain') bytes += plainBytes(values.column, start, end)
+    else if (values.kind === 'delta') bytes += deltaBytesMax(end - start, 8)
+    else bytes += 1 + hybridBytesMax(end - start, values.width)
+  }
+  if (values.kind !== 'dictionary') return bytes
+  return bytes + plainBytes(values.column.dictionary, 0, values.column.dictionary.rows)
+}
+
+/** In a page of version 1 the levels follow their length and are compressed with the values. */
+function encodeLevelsOfPage(validity: Validity, { rowStart, rowEnd }: PageRows, at: number): number {
+  const end = encodeLevels(validity, rowStart, rowEnd, rawPages, at + 4)
+  const length = end - at - 4
+  for (let byte = 0; byte < 4; byte++) rawPages[at + byte] = length >>> (byte * 8)
+  return end
+}
+
+function encodeValues(values: Values, { start, end }: PageRows, at: number): number {
+  switch (values.kind) {
+    case 'plain':
+      return encodePlain(values.column, start, end, rawPages, at)
+    case 'delta':
+      return encodeDelta(values.column, start, end, rawPages, at)
+    case 'dictionary':
+      rawPages[at] = values.width
+      return encodeHybrid(values.column.indices, start, end, values.width, rawPages, at + 1)
+  }
+}
+
+export interface StoredPages {
+  /** A Codec of parquet.thrift. */
+  readonly codec: number
+  /** Page headers included. */
+  readonly uncompressedSize: number
+  /** Where the chunk ends in the group. */
+  readonly end: number
+  /** Of the data pages. */
+  readonly locations: readonly PageLocation[]
+  readonly encodingStats: readonly PageEncodingStats[]
+}
+
+/** Compresses the pages that encodePages just gave, and puts them into the group's bytes from `at` on. */
+export function storePages(
+  raw: RawPages,
+  values: Values,
+  pages: readonly PageRows[],
+  at: number,
+  options: CompressionOptions,
+): StoredPages {
+  const { codec, dictionaryBody, bodies } = compressPages(raw, options)
+  const encoding = ENCODING_OF[values.kind]
+  const encodingStats: PageEncodingStats[] = [{ pageType: PageType.DATA_PAGE, encoding, count: pages.length }]
+  let end = at
+  if (values.kind === 'dictionary') {
+    end = storePage(raw.dictionaryBytes, dictionaryBody, end, {
+      type: PageType.DICTIONARY_PAGE,
+      dictionaryPageHeader: { numValues: values.column.dictionary.rows, encoding: Encoding.PLAIN },
+    })
+    encodingStats.unshift({ pageType: PageType.DICTIONARY_PAGE, encoding: Encoding.PLAIN, count: 1 })
+  }
+  const locations: PageLocation[] = []
+  let storedBytes = dictionaryBody.length
+  for (const [i, { rowStart, rowEnd }] of pages.entries()) {
+    const offset = end
+    end = storePage(rawPage(raw, i).length, bodies[i]!, end, {
+      type: PageType.DATA_PAGE,
+      dataPageHeader: {
+        numValues: rowEnd - rowStart,
+        encoding,
+        definitionLevelEncoding: Encoding.RLE,
+        repetitionLevelEncoding: Encoding.RLE,
+      },
+    })
+    storedBytes += bodies[i]!.length
+    locations.push({ offset, compressedPageSize: end - offset, firstRowIndex: rowStart })
+  }
+  const headerBytes = end - at - storedBytes
+  return { codec, uncompressedSize: raw.ends.at(-1)! + headerBytes, end, locations, encodingStats }
+}
+
+/** The first `end` of the group's bytes, as a copy. */
+export function storedBytes(end: number): Uint8Array<ArrayBuffer> {
+  return groupBytes.slice(0, end)
+}
+
+const ENCODING_OF = {
+  plain: Encoding.PLAIN,
+  delta: Encoding.DELTA_BINARY_PACKED,
+  dictionary: Encoding.RLE_DICTIONARY,
+} as const
+
+/** The bodies of all pages; as they are where the dictionary and the first page foretell that compressing gains too little. */
+function compressPages(
+  raw: RawPages,
+  { codec, level }: CompressionOptions,
+): { codec: number; dictionaryBody: Uint8Array; bodies: Uint8Array[] } {
+  const dictionary = rawPages.subarray(0, raw.dictionaryBytes)
+  const rawBodies = raw.ends.map((_, page) => rawPage(raw, page))
+  const pack = (bytes: Uint8Array) => (bytes.length === 0 ? bytes : compress(codec, bytes, level))
+  const dictionaryBody = pack(dictionary)
+  const first = pack(rawBodies[0]!)
+  const rawBytes = raw.ends.at(-1)!
+  const dataBytes = rawBytes - dictionary.length
+  const expectedBytes = dictionaryBody.length + first.length * (dataBytes / Math.max(1, rawBodies[0]!.length))
+  if (rawBytes < expectedBytes * COMPRESSION_RATIO_MIN)
+    return { codec: CODEC_NUMBERS.uncompressed, dictionaryBody: dictionary, bodies: rawBodies }
+  const bodies = [first, ...rawBodies.slice(1).map(pack)]
+  return { codec: CODEC_NUMBERS[codec], dictionaryBody, bodies }
+}
+
+function rawPage(raw: RawPages, page: number): Uint8Array {
+  return rawPages.subarray(page === 0 ? raw.dictionaryBytes : raw.ends[page - 1]!, raw.ends[page]!)
+}
+
+/** Writes header and body at `at` of the group's bytes; answers where they end. */
+function storePage(
+  rawBytes: number,
+  body: Uint8Array,
+  at: number,
+  kind: Pick<PageHeader, 'type' | 'dataPageHeader' | 'dictionaryPageHeader'>,
+): number {
+  const sizes = { uncompressedPageSize: rawBytes, compressedPageSize: body.length, crc: crc32(body) | 0 }
+  const header = encodePageHeader({ ...sizes, ...kind })
+  const bodyAt = at + header.length
+  const end = bodyAt + body.length
+  reserveGroup(end)
+  groupBytes.set(header, at)
+  groupBytes.set(body, bodyAt)
+  return end
+}
+
+function reserveRaw(bytes: number): void {
+  if (rawPages.length < bytes) rawPages = new Uint8Array(Math.ceil(bytes * 1.25))
+}
+
+function reserveGroup(bytes: number): void {
+  if (groupBytes.length >= bytes) return
+  const larger = new Uint8Array(Math.ceil(bytes * 1.5))
+  larger.set(groupBytes)
+  groupBytes = larger
+}

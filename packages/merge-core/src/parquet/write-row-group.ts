@@ -1,0 +1,167 @@
+// Encodes one row group: columns in, the bytes of its chunks and what the footer says of them out.
+//
+//   1  drop the nulls of a column; pages hold present values (present-rows)
+//   2  choose the encoding by what the first rows would take (choose-encoding)
+//   3  encode all pages of the chunk and compress them, unless the first ones show that it gains less than an eighth (pages)
+//   4  find the bounds of each page, and from them those of the chunk (chunk-bounds)
+//
+// Pure and synchronous, so that it runs in a thread as it stands. Buffers for encoded pages and for the group are kept between calls
+// and belong to the modules; the result's bytes are its own.
+
+import type { Column, PlainColumn, Validity } from '../columns/column.ts'
+import { kindOf } from '../columns/kind-of-type.ts'
+import { invariant } from '../invariant.ts'
+import type { Field } from '../primitive-type.ts'
+import { chooseEncoding } from './encode/choose-encoding.ts'
+import { chunkBounds, chunkStatistics, columnIndexOf } from './encode/chunk-bounds.ts'
+import { encodePages, type PageRows, storedBytes, storePages } from './encode/pages.ts'
+import { plainBytes } from './encode/plain.ts'
+import { countPresent, presentRows } from './encode/present-rows.ts'
+import { type ColumnChunk, type ColumnIndex, Encoding, type OffsetIndex, type RowGroup } from './footer.ts'
+import { decimalBytes, physicalType } from './write-schema.ts'
+
+export interface WriteOptions {
+  readonly codec: 'zstd' | 'snappy' | 'gzip' | 'uncompressed'
+  /** Of zstd; 1 by default. */
+  readonly level?: number
+  /** Rows of a page, 20,000 by default; pages of large values have fewer. */
+  readonly pageRows?: number
+  /** The first so many fields are the key: rows are sorted by them, and their bounds are exact and whole. */
+  readonly keyColumns: number
+}
+
+/** A row group that no file holds yet. Offsets count from the first of `bytes`; a dictionary page may lie at 0. */
+export interface EncodedRowGroup {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly rowGroup: RowGroup
+  /** One a column; null where a page has no bounds. */
+  readonly columnIndexes: readonly (ColumnIndex | null)[]
+  readonly offsetIndexes: readonly (OffsetIndex | null)[]
+}
+
+interface EncodedChunk {
+  readonly chunk: ColumnChunk
+  readonly uncompressedSize: number
+  /** Where the chunk ends in the group. */
+  readonly end: number
+  readonly columnIndex: ColumnIndex | null
+  readonly offsetIndex: OffsetIndex
+}
+
+const PAGE_ROWS = 20_000
+/** A page of larger values ends here, so that a reader need not hold thousands of documents of 400 KB at once. */
+const PAGE_BYTES = 4 << 20
+
+/** Encodes `columns`, one a field in the order of `fields`, of the same number of rows (at least one). */
+export function encodeRowGroup(
+  fields: readonly Field[],
+  columns: readonly Column[],
+  options: WriteOptions,
+): EncodedRowGroup {
+  const rows = columns[0]?.rows ?? 0
+  invariant(fields.length === columns.length, `${columns.length} columns for ${fields.length} fields`)
+  invariant(rows > 0, 'a row group without rows')
+  const chunks: EncodedChunk[] = []
+  let end = 0
+  for (const [i, field] of fields.entries()) {
+    checkColumn(field, columns[i]!, rows)
+    const encoded = encodeChunk(field, columns[i]!, i, end, options)
+    chunks.push(encoded)
+    end = encoded.end
+  }
+  return {
+    bytes: storedBytes(end),
+    rowGroup: {
+      columns: chunks.map(({ chunk }) => chunk),
+      totalByteSize: chunks.reduce((sum, { uncompressedSize }) => sum + uncompressedSize, 0),
+      numRows: rows,
+      sortingColumns: sortingColumns(options.keyColumns),
+      fileOffset: 0,
+      totalCompressedSize: end,
+      ordinal: 0,
+    },
+    columnIndexes: chunks.map(({ columnIndex }) => columnIndex),
+    offsetIndexes: chunks.map(({ offsetIndex }) => offsetIndex),
+  }
+}
+
+function sortingColumns(keyColumns: number): RowGroup['sortingColumns'] {
+  if (keyColumns === 0) return undefined
+  return Array.from({ length: keyColumns }, (_, columnIdx) => ({ columnIdx, descending: false, nullsFirst: true }))
+}
+
+function checkColumn(field: Field, column: Column, rows: number): void {
+  const { kind } = column.kind === 'dictionary' ? column.dictionary : column
+  invariant(kind === kindOf(field.type), `column ${field.name} of type ${field.type.kind} comes as ${kind}`)
+  invariant(column.rows === rows, `column ${field.name} has ${column.rows} rows, the first column ${rows}`)
+  invariant(!field.required || column.validity === null, `required column ${field.name} comes with nulls`)
+}
+
+function encodeChunk(field: Field, column: Column, position: number, at: number, options: WriteOptions): EncodedChunk {
+  const isKey = position < options.keyColumns
+  const present = narrowed(field, presentRows(column))
+  const pages = cutPages(present, column.rows, column.validity, options.pageRows ?? PAGE_ROWS)
+  const values = chooseEncoding(present)
+  const raw = encodePages(values, field.required ? 'no levels' : column.validity, pages)
+  const stored = storePages(raw, values, pages, at, options)
+  const bounds = chunkBounds(field, values, pages, isKey && position === 0)
+  const chunk = {
+    fileOffset: 0,
+    metaData: {
+      type: physicalType(field.type),
+      encodings: [...new Set([Encoding.RLE, ...stored.encodingStats.map(({ encoding }) => encoding)])],
+      pathInSchema: [field.name],
+      codec: stored.codec,
+      numValues: column.rows,
+      totalUncompressedSize: stored.uncompressedSize,
+      totalCompressedSize: stored.end - at,
+      dataPageOffset: stored.locations[0]!.offset,
+      dictionaryPageOffset: values.kind === 'dictionary' ? at : undefined,
+      statistics: chunkStatistics(field, values, bounds, column.rows - present.rows, isKey),
+      encodingStats: stored.encodingStats,
+    },
+  }
+  return {
+    chunk,
+    uncompressedSize: stored.uncompressedSize,
+    end: stored.end,
+    columnIndex: columnIndexOf(field, values, pages, bounds, isKey),
+    offsetIndex: { pageLocations: stored.locations },
+  }
+}
+
+/** Decimals in fixed bytes are narrowed to what their precision takes; other columns are as they are. */
+function narrowed(field: Field, column: Column): Column {
+  if (field.type.kind !== 'decimal') return column
+  if (column.kind === 'dictionary') return { ...column, dictionary: narrowed(field, column.dictionary) as PlainColumn }
+  if (column.kind !== 'fixed') return column
+  const width = decimalBytes(field.type.precision)
+  if (width === column.width) return column
+  const { rows } = column
+  const data = new Uint8Array(rows * width)
+  const skipped = column.width - width
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let byte = row * column.width + skipped; byte < (row + 1) * column.width; byte++)
+      data[at++] = column.data[byte]!
+  }
+  return { kind: 'fixed', rows, validity: null, width, data }
+}
+
+/** Pages of `pageRows` rows, or fewer where their values take more than PAGE_BYTES. */
+function cutPages(present: Column, rows: number, validity: Validity, pageRows: number): PageRows[] {
+  const pages: PageRows[] = []
+  let rowStart = 0
+  let start = 0
+  while (rowStart < rows) {
+    let rowEnd = Math.min(rows, rowStart + pageRows)
+    let end = start + countPresent(validity, rowStart, rowEnd)
+    while (rowEnd - rowStart > 1 && present.kind !== 'dictionary' && plainBytes(present, start, end) > PAGE_BYTES) {
+      rowEnd = rowStart + Math.floor((rowEnd - rowStart) / 2)
+      end = start + countPresent(validity, rowStart, rowEnd)
+    }
+    pages.push({ rowStart, rowEnd, start, end })
+    rowStart = rowEnd
+    start = end
+  }
+  return pages
+}
