@@ -8,11 +8,13 @@ import { encodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { invariant } from '../invariant.ts'
 import { assembleFile, type AssembledFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
+import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
 import { fileStatistics } from '../parquet/statistics.ts'
 import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
+import { isSameLayout } from '../parquet/write-schema.ts'
 import { putNewObject } from '../store/outcome.ts'
 import type { MergeContext } from './merge-files.ts'
-import { type KeyRange, keyRangesEntry, type OpenFile } from './open-file.ts'
+import { keptRowGroup, type OpenFile } from './open-file.ts'
 import { isFull, splitRows } from './size-files.ts'
 
 /** A row group is cut before its columns take more memory than this; its encoded form is a fraction of it. */
@@ -40,12 +42,17 @@ export class FileWriter {
     this.#rowsToCome = rows
   }
 
+  /** Whether row groups of the file can be copied: its schema is laid out as the table's is by now. */
+  canKeep(file: OpenFile): boolean {
+    return isSameLayout(file.footer.metadata.schema, this.#context.fields)
+  }
+
   /** A row group copied as it stands. */
   async keep(file: OpenFile, group: number): Promise<void> {
-    const rowGroup = file.footer.rowGroups[group]!
-    const kept = await file.keptRowGroup(group)
+    const rowGroup = file.footer.metadata.rowGroups[group]!
+    const bytes = rowGroup.columns.reduce((sum, chunk) => sum + chunk.metaData!.totalCompressedSize, 0)
     this.copied++
-    await this.#add(kept, file.keyRanges![group]!, rowGroup.numRows, rowGroup.totalCompressedSize ?? rowGroup.totalByteSize)
+    await this.#add(await keptRowGroup(file, group), file.keyRanges![group]!, rowGroup.numRows, bytes)
   }
 
   /** Rows in key order, split into row groups of about the target size. */
@@ -86,8 +93,8 @@ export class FileWriter {
   }
 
   async #writeFile(): Promise<void> {
-    const { store, fields, keyColumns } = this.#context
-    const file = assembleFile(fields, this.#groups, { keyColumns, keyValueMetadata: [keyRangesEntry(this.#keyRanges)] })
+    const { store, fields } = this.#context
+    const file = assembleFile(fields, this.#groups, { keyColumns: 0, keyValueMetadata: [keyRangesEntry(this.#keyRanges)] })
     const path = this.#context.newFilePath(this.#partition)
     await putNewObject(store, path, file.parts)
     this.added.push(this.#dataFile(path, file))
@@ -108,7 +115,7 @@ export class FileWriter {
       const column = statistics.get(field.id)!
       columnBytes.set(field.id, column.columnBytes)
       valueCounts.set(field.id, column.values)
-      nullCounts.set(field.id, column.nulls)
+      if (column.nulls !== null) nullCounts.set(field.id, column.nulls)
       if (column.lower !== null) lowerBounds.set(field.id, encodeSingleValue(field.type, column.lower))
       if (column.upper !== null) upperBounds.set(field.id, encodeSingleValue(field.type, column.upper))
     }
