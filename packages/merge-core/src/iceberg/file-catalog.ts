@@ -1,0 +1,169 @@
+// The catalog that is a folder: `metadata/vN.metadata.json`, as Iceberg's Hadoop catalog lays it out.
+//
+// 1. The newest version is found by listing, never by the hint.
+// 2. A commit creates v(N+1), which fails if it exists. It goes out once: whatever the answer, the store is asked what stands there.
+// 3. A writer that slept since its listing can create a name that maintenance had deleted. So it lists again after the create: a
+//    higher version that does not descend from what it wrote means that it lost.
+// 4. `version-hint.text` follows, forwards only. Some readers believe it blindly, none may depend on it.
+//
+// A table whose `write.metadata.compression-codec` is gzip has `vN.gz.metadata.json`; we write the name that Spark would write, so
+// that both fight for one name.
+
+import * as zlib from 'node:zlib'
+import type { Environment } from '../environment.ts'
+import { DamagedObjectError, InputError } from '../errors.ts'
+import type { Failure, ObjectStore } from '../store/object-store.ts'
+import {
+  applyUpdates,
+  type Catalog,
+  type CommitResult,
+  type LoadedTable,
+  meetsRequirement,
+  type TableRequirement,
+  type TableUpdate,
+} from './catalog.ts'
+import { parseTableMetadata, type TableMetadata, writeTableMetadata } from './metadata.ts'
+import { failureError, holds, readObject, storeLocation } from './stored-object.ts'
+
+const METADATA_LOG_DEFAULT = 100
+const MAX_PREVIOUS = 'write.metadata.previous-versions-max'
+const CODEC = 'write.metadata.compression-codec'
+/** Spark writes `v3.gz.metadata.json`, versions of long ago `v3.metadata.json.gz`. */
+const VERSION_NAME = /\/v(\d{1,9})(?:\.gz)?\.metadata\.json(?:\.gz)?$/
+/** Names of catalogs that keep the pointer elsewhere: `00001-<uuid>.metadata.json`. */
+const FOREIGN_NAME = /\/\d{5}-[^/]*\.metadata\.json(?:\.gz)?$/
+
+interface Version {
+  readonly number: number
+  readonly path: string
+}
+
+/** The table at an absolute location, which is the folder that `metadata/` lies in. */
+export function fileCatalog(store: ObjectStore, location: string, environment: Environment): Catalog {
+  const folder = `${storeLocation(location).replace(/\/+$/, '')}/metadata`
+  return { load, create, commit }
+
+  async function load(): Promise<LoadedTable | null> {
+    const versions = await listVersions()
+    if (!Array.isArray(versions)) throw failureError(folder, 'listing', versions)
+    const newest = versions.at(-1)
+    if (newest === undefined) return null
+    const twin = versions.at(-2)
+    if (twin?.number === newest.number) {
+      throw new DamagedObjectError(
+        newest.path,
+        `${twin.path} exists too: two writers committed version ${newest.number} under different names; ` +
+          'set write.metadata.compression-codec to one value and delete the file whose changes are to be lost',
+      )
+    }
+    return loadVersion(newest)
+  }
+
+  async function loadVersion({ path }: Version): Promise<LoadedTable> {
+    return { metadata: parseTableMetadata(path, await readObject(store, path)), metadataLocation: path }
+  }
+
+  async function create(metadata: TableMetadata): Promise<CommitResult> {
+    const versions = await listVersions()
+    if (!Array.isArray(versions)) return { kind: 'failed', failure: versions }
+    if (versions.length > 0) return { kind: 'conflict' }
+    await refuseForeignCatalog()
+    return createVersion(1, metadata)
+  }
+
+  async function refuseForeignCatalog(): Promise<void> {
+    const listed = await store.list(`${folder}/0`)
+    const foreign = listed.kind === 'ok' ? listed.objects.find(({ path }) => FOREIGN_NAME.test(path)) : undefined
+    if (foreign === undefined) return
+    throw new InputError(
+      `${foreign.path}: a table of another catalog lies here; choose another location, or name that catalog`,
+    )
+  }
+
+  async function commit(
+    base: LoadedTable,
+    updates: readonly TableUpdate[],
+    requirements: readonly TableRequirement[],
+  ): Promise<CommitResult> {
+    const versions = await listVersions()
+    if (!Array.isArray(versions)) return { kind: 'failed', failure: versions }
+    const newest = versions.at(-1)
+    if (newest === undefined || newest.path !== base.metadataLocation) return { kind: 'conflict' }
+    if (!requirements.every((requirement) => meetsRequirement(base.metadata, requirement))) return { kind: 'conflict' }
+    const updated = applyUpdates(base.metadata, updates, environment.nowMs())
+    return createVersion(newest.number + 1, { ...updated, 'metadata-log': extendedLog(base, updated) })
+  }
+
+  async function createVersion(number: number, metadata: TableMetadata): Promise<CommitResult> {
+    const gzip = metadata.properties?.[CODEC]?.toLowerCase() === 'gzip'
+    const version = { number, path: `${folder}/v${number}${gzip ? '.gz' : ''}.metadata.json` }
+    const text = Buffer.from(writeTableMetadata(metadata))
+    const bytes = gzip ? zlib.gzipSync(text) : text
+    const table = { metadata, metadataLocation: version.path }
+    const written = await store.put(version.path, bytes, { kind: 'create' })
+    if (written.kind === 'ok') return settle(version, table)
+    if (written.kind !== 'unknown' && written.kind !== 'conflict') return { kind: 'failed', failure: written }
+    // A store's client may have sent the request again and report its own success as a conflict.
+    if (await holds(store, version.path, bytes)) return settle(version, table)
+    if (written.kind === 'conflict') return { kind: 'conflict' }
+    return searchOwn(version, table, written.cause)
+  }
+
+  /** Our version stands. It counts if it is the highest, or the higher ones were built on it. */
+  async function settle(own: Version, table: LoadedTable): Promise<CommitResult> {
+    const versions = await listVersions()
+    if (!Array.isArray(versions)) return { kind: 'unknown', cause: failureError(folder, 'listing', versions) }
+    const others = versions.filter(({ number, path }) => number >= own.number && path !== own.path)
+    if (others.length > 0)
+      return (await isBuiltOn(own, table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
+    await moveHint(own.number)
+    return { kind: 'committed', table }
+  }
+
+  /** Our version is not there, and the answer was lost. Where others went on, they went on with it or without it. */
+  async function searchOwn(own: Version, table: LoadedTable, cause: Error): Promise<CommitResult> {
+    const versions = await listVersions()
+    if (!Array.isArray(versions)) return { kind: 'unknown', cause }
+    const others = versions.filter(({ number }) => number >= own.number)
+    if (others.length === 0) return { kind: 'unknown', cause }
+    return (await isBuiltOn(own, table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
+  }
+
+  async function isBuiltOn(own: Version, table: LoadedTable, others: readonly Version[]): Promise<boolean> {
+    if (others.some(({ number }) => number === own.number)) return false
+    // The log of the next version names ours last; logs of later ones may have been cut, their snapshots expired.
+    const next = others.find(({ number }) => number === own.number + 1)
+    const { metadata } = await loadVersion(next ?? others.at(-1)!)
+    const isOurs = (file: string) => storeLocation(file) === own.path
+    return (
+      metadata['table-uuid'] === table.metadata['table-uuid'] &&
+      (metadata['metadata-log'] ?? []).some((entry) => isOurs(entry['metadata-file']))
+    )
+  }
+
+  /** The hint is no part of the commit: a failure to write it is made good by the next one. */
+  async function moveHint(number: number): Promise<void> {
+    const path = `${folder}/version-hint.text`
+    const current = await store.get(path)
+    if (current.kind === 'ok' && Number(Buffer.from(current.bytes).toString('latin1')) >= number) return
+    await store.put(path, Buffer.from(String(number)), { kind: 'overwrite' })
+  }
+
+  /** All versions in ascending order. */
+  async function listVersions(): Promise<Version[] | Failure> {
+    const listed = await store.list(`${folder}/v`)
+    if (listed.kind !== 'ok') return listed
+    return listed.objects
+      .flatMap(({ path }) => {
+        const match = VERSION_NAME.exec(path)
+        return match === null ? [] : [{ number: Number(match[1]), path }]
+      })
+      .sort((a, b) => a.number - b.number)
+  }
+}
+
+function extendedLog(base: LoadedTable, updated: TableMetadata): TableMetadata['metadata-log'] {
+  const kept = Number(updated.properties?.[MAX_PREVIOUS] ?? METADATA_LOG_DEFAULT)
+  const entry = { 'timestamp-ms': base.metadata['last-updated-ms'], 'metadata-file': base.metadataLocation }
+  return [...(updated['metadata-log'] ?? []), entry].slice(-(kept > 0 ? kept : METADATA_LOG_DEFAULT))
+}
