@@ -12,10 +12,10 @@ import { pythonFolder, pythonProgram, sparkRuntimeFolder, sparkRuntimeJar, stamp
 const STDOUT_BYTES_MAX = 256 * 1024 * 1024
 const STDERR_SHOWN = 4000
 
-export type PartName = 'python' | 'spark'
+type PartName = 'python' | 'spark'
 
 /** Why a part cannot be used, or null where it can. */
-export function whyMissing(part: PartName): string | null {
+function whyMissing(part: PartName): string | null {
   const folders = part === 'python' ? [pythonFolder] : [pythonFolder, sparkRuntimeFolder]
   const absent = folders.find((folder) => !existsSync(join(folder, stampName)))
   return absent === undefined ? null : `${absent} is not installed; run: npm run test:interop`
