@@ -22,7 +22,14 @@ import {
   type TableRequirement,
   type TableUpdate,
 } from './catalog.ts'
-import { parseTableMetadata, type TableMetadata, writeTableMetadata } from './metadata.ts'
+import {
+  currentSnapshot,
+  type MetadataLogEntry,
+  parseTableMetadata,
+  snapshotById,
+  type TableMetadata,
+  writeTableMetadata,
+} from './metadata.ts'
 import { failureError, holds, readObject, storeLocation } from './stored-object.ts'
 
 const METADATA_LOG_DEFAULT = 100
@@ -46,17 +53,8 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
   async function load(): Promise<LoadedTable | null> {
     const versions = await listVersions()
     if (!Array.isArray(versions)) throw failureError(folder, 'listing', versions)
-    const newest = versions.at(-1)
-    if (newest === undefined) return null
-    const twin = versions.at(-2)
-    if (twin?.number === newest.number) {
-      throw new DamagedObjectError(
-        newest.path,
-        `${twin.path} exists too: two writers committed version ${newest.number} under different names; ` +
-          'set write.metadata.compression-codec to one value and delete the file whose changes are to be lost',
-      )
-    }
-    return loadVersion(newest)
+    const newest = newestOf(versions)
+    return newest === undefined ? null : loadVersion(newest)
   }
 
   async function loadVersion({ path }: Version): Promise<LoadedTable> {
@@ -87,7 +85,7 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
   ): Promise<CommitResult> {
     const versions = await listVersions()
     if (!Array.isArray(versions)) return { kind: 'failed', failure: versions }
-    const newest = versions.at(-1)
+    const newest = newestOf(versions)
     if (newest === undefined || newest.path !== base.metadataLocation) return { kind: 'conflict' }
     if (!requirements.every((requirement) => meetsRequirement(base.metadata, requirement))) return { kind: 'conflict' }
     const updated = applyUpdates(base.metadata, updates, environment.nowMs())
@@ -114,8 +112,7 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     const versions = await listVersions()
     if (!Array.isArray(versions)) return { kind: 'unknown', cause: failureError(folder, 'listing', versions) }
     const others = versions.filter(({ number, path }) => number >= own.number && path !== own.path)
-    if (others.length > 0)
-      return (await isBuiltOn(own, table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
+    if (others.length > 0) return judge(own, table, others)
     await moveHint(own.number)
     return { kind: 'committed', table }
   }
@@ -126,18 +123,33 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     if (!Array.isArray(versions)) return { kind: 'unknown', cause }
     const others = versions.filter(({ number }) => number >= own.number)
     if (others.length === 0) return { kind: 'unknown', cause }
-    return (await isBuiltOn(own, table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
+    return judge(own, table, others)
   }
 
-  async function isBuiltOn(own: Version, table: LoadedTable, others: readonly Version[]): Promise<boolean> {
-    if (others.some(({ number }) => number === own.number)) return false
-    // The log of the next version names ours last; logs of later ones may have been cut, their snapshots expired.
-    const next = others.find(({ number }) => number === own.number + 1)
-    const { metadata } = await loadVersion(next ?? others.at(-1)!)
-    const isOurs = (file: string) => storeLocation(file) === own.path
+  async function judge(own: Version, table: LoadedTable, others: readonly Version[]): Promise<CommitResult> {
+    try {
+      // Next to a twin of another name there is no telling which one readers take.
+      const alone = others.every(({ number }) => number > own.number)
+      return alone && (await areBuiltOn(table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
+    } catch (cause) {
+      return { kind: 'unknown', cause: cause as Error }
+    }
+  }
+
+  /**
+   * The version after ours names ours last in its log. A name and no more proves nothing, as the name may have been another's before
+   * it was deleted: the time and the snapshot must be ours too.
+   */
+  async function areBuiltOn({ metadata, metadataLocation }: LoadedTable, others: readonly Version[]): Promise<boolean> {
+    const next = (await loadVersion(others[0]!)).metadata
+    const isOurs = (entry: MetadataLogEntry) =>
+      storeLocation(entry['metadata-file']) === metadataLocation &&
+      entry['timestamp-ms'] === metadata['last-updated-ms']
+    const snapshot = currentSnapshot(metadata)
     return (
-      metadata['table-uuid'] === table.metadata['table-uuid'] &&
-      (metadata['metadata-log'] ?? []).some((entry) => isOurs(entry['metadata-file']))
+      next['table-uuid'] === metadata['table-uuid'] &&
+      (next['metadata-log'] ?? []).some(isOurs) &&
+      (snapshot === null || snapshotById(next, snapshot['snapshot-id']) !== null)
     )
   }
 
@@ -162,7 +174,18 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
   }
 }
 
-function extendedLog(base: LoadedTable, updated: TableMetadata): TableMetadata['metadata-log'] {
+function newestOf(versions: readonly Version[]): Version | undefined {
+  const newest = versions.at(-1)
+  const twin = versions.at(-2)
+  if (newest === undefined || twin?.number !== newest.number) return newest
+  throw new DamagedObjectError(
+    newest.path,
+    `${twin.path} exists too: two writers committed version ${newest.number} under different names; ` +
+      `set ${CODEC} to one value and delete the file whose changes are to be lost`,
+  )
+}
+
+function extendedLog(base: LoadedTable, updated: TableMetadata): MetadataLogEntry[] {
   const kept = Number(updated.properties?.[MAX_PREVIOUS] ?? METADATA_LOG_DEFAULT)
   const entry = { 'timestamp-ms': base.metadata['last-updated-ms'], 'metadata-file': base.metadataLocation }
   return [...(updated['metadata-log'] ?? []), entry].slice(-(kept > 0 ? kept : METADATA_LOG_DEFAULT))
