@@ -1,0 +1,177 @@
+// The ledger: which landing objects were merged, by name and tag, with what became of their lines.
+//
+// It saves work and proves completeness; which change wins never rests on it. An entry is written with the very snapshot that holds
+// the object's changes.
+
+import { encodeKeys } from '../change/key-order.ts'
+import { orderByBytes } from '../change/order-keys.ts'
+import type { Column } from '../columns/column.ts'
+import { concat, sliceRows, takeRows } from '../columns/gather.ts'
+import { columnOf, valueAt } from '../columns/values.ts'
+import type { PartitionValue } from '../iceberg/transform.ts'
+import type { Field, PrimitiveType } from '../primitive-type.ts'
+import type { ObjectStore } from '../store/object-store.ts'
+import { filesToMerge, readStateFile, type StateFile, type StateFolder, stateFileWriter } from './state-file.ts'
+
+export interface LedgerEntry {
+  /** The landing object's location. */
+  readonly object: string
+  readonly etag: string
+  readonly bytes: number
+  /** Lines read; the classes below add up to it (semantics, section 1). */
+  readonly lines: number
+  readonly applied: number
+  readonly superseded: number
+  readonly stale: number
+  readonly quarantined: number
+  readonly otherTable: number
+  readonly ttlKept: number
+  /** `broken`: could not be inflated to its end, and is kept whole in quarantine. */
+  readonly status: 'merged' | 'broken'
+  /** The location of its quarantine file, or null. */
+  readonly quarantine: string | null
+  readonly snapshot: bigint
+}
+
+export interface LedgerIndex {
+  readonly entries: number
+  has(object: string, etag: string): boolean
+}
+
+const STRING: PrimitiveType = { kind: 'string' }
+const LONG: PrimitiveType = { kind: 'long' }
+
+const OBJECT = required(1, 'object', STRING)
+const ETAG = required(2, 'etag', STRING)
+const COUNTS = ['bytes', 'lines', 'applied', 'superseded', 'stale', 'quarantined', 'otherTable', 'ttlKept'] as const
+
+/** formats.md, the ledger's columns. */
+const FIELDS: readonly Field[] = [
+  OBJECT,
+  ETAG,
+  ...COUNTS.map((name, at) =>
+    required(
+      3 + at,
+      name.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`),
+      LONG,
+    ),
+  ),
+  required(11, 'status', STRING),
+  { id: 12, name: 'quarantine', type: STRING, required: false },
+  required(13, 'snapshot', LONG),
+]
+
+const ROW_GROUP_ROWS = 100_000
+
+function required(id: number, name: string, type: PrimitiveType): Field {
+  return { id, name, type, required: true }
+}
+
+/** Which objects are in the ledger; only their names and tags are read. */
+export async function readLedger(store: ObjectStore, files: readonly StateFile[]): Promise<LedgerIndex> {
+  const known = new Set<string>()
+  for (const file of files) {
+    const [objects, etags] = await readStateFile(store, file, [OBJECT, ETAG])
+    for (let row = 0; row < objects!.rows; row++) known.add(nameAndTag(textAt(objects!, row), textAt(etags!, row)))
+  }
+  return { entries: known.size, has: (object, etag) => known.has(nameAndTag(object, etag)) }
+}
+
+/** Whole entries, one file at a time, in the order of their objects: for people and maintenance. */
+export async function* readLedgerEntries(
+  store: ObjectStore,
+  files: readonly StateFile[],
+): AsyncGenerator<LedgerEntry, void> {
+  for (const file of files) {
+    const columns = await readStateFile(store, file, FIELDS)
+    for (let row = 0; row < columns[0]!.rows; row++) yield entryAt(columns, row)
+  }
+}
+
+/** Writes a file of new entries, merged with standing ones where there are many. Answers the ledger's files from then on. */
+export async function addToLedger(
+  folder: StateFolder,
+  files: readonly StateFile[],
+  entries: readonly LedgerEntry[],
+): Promise<StateFile[]> {
+  if (entries.length === 0) return [...files]
+  const merged = filesToMerge(files, entries.length)
+  const parts = [columnsOf(entries)]
+  for (const file of merged) parts.push(await readStateFile(folder.store, file, FIELDS))
+  return [...files.filter((file) => !merged.includes(file)), ...(await writeLedger(folder, parts))]
+}
+
+/** The ledger without the entries that `isKept` refuses; files that lose none stay as they are. */
+export async function dropFromLedger(
+  folder: StateFolder,
+  files: readonly StateFile[],
+  isKept: (entry: LedgerEntry) => boolean,
+): Promise<StateFile[]> {
+  const left: StateFile[] = []
+  for (const file of files) {
+    const columns = await readStateFile(folder.store, file, FIELDS)
+    const rows = Uint32Array.from({ length: columns[0]!.rows }, (_, row) => row)
+    const kept = rows.filter((row) => isKept(entryAt(columns, row)))
+    if (kept.length === rows.length) left.push(file)
+    else left.push(...(await writeLedger(folder, [columns.map((column) => takeRows(column, kept))])))
+  }
+  return left
+}
+
+async function writeLedger(folder: StateFolder, parts: readonly (readonly Column[])[]): Promise<StateFile[]> {
+  const columns = FIELDS.map((field, at) =>
+    concat(
+      field.type,
+      parts.map((part) => part[at]!),
+    ),
+  )
+  const order = orderOfObjects(columns[0]!)
+  const sorted = columns.map((column) => takeRows(column, order))
+  const writer = stateFileWriter(folder, 'ledger', FIELDS, 1)
+  for (let start = 0; start < order.length; start += ROW_GROUP_ROWS) {
+    const end = Math.min(start + ROW_GROUP_ROWS, order.length)
+    writer.add(sorted.map((column) => sliceRows(column, start, end)))
+  }
+  const file = await writer.finish()
+  return file === null ? [] : [file]
+}
+
+function orderOfObjects(objects: Column): Uint32Array {
+  return orderByBytes(encodeKeys([objects], [STRING]), (a, b) => a - b)
+}
+
+function columnsOf(entries: readonly LedgerEntry[]): Column[] {
+  const values: readonly PartitionValue[][] = [
+    entries.map((entry) => entry.object),
+    entries.map((entry) => entry.etag),
+    ...COUNTS.map((name) => entries.map((entry) => BigInt(entry[name]))),
+    entries.map((entry) => entry.status),
+    entries.map((entry) => entry.quarantine),
+    entries.map((entry) => entry.snapshot),
+  ]
+  return FIELDS.map((field, at) => columnOf(field.type, values[at]!))
+}
+
+function entryAt(columns: readonly Column[], row: number): LedgerEntry {
+  const value = (at: number) => valueAt(columns[at]!, FIELDS[at]!.type, row)
+  const [bytes, lines, applied, superseded, stale, quarantined, otherTable, ttlKept] = COUNTS.map((_, at) =>
+    Number(value(2 + at)),
+  ) as [number, number, number, number, number, number, number, number]
+  return {
+    object: value(0) as string,
+    etag: value(1) as string,
+    ...{ bytes, lines, applied, superseded, stale, quarantined, otherTable, ttlKept },
+    status: value(10) as LedgerEntry['status'],
+    quarantine: value(11) as string | null,
+    snapshot: value(12) as bigint,
+  }
+}
+
+function textAt(column: Column, row: number): string {
+  return valueAt(column, STRING, row) as string
+}
+
+/** No name has a control character in it (a store refuses it). */
+function nameAndTag(object: string, etag: string): string {
+  return `${object}\0${etag}`
+}
