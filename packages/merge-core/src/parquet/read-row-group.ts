@@ -25,7 +25,7 @@ export interface FileRange {
 /** One field of a row group and where its chunk lies. */
 export interface ChunkTask {
   readonly field: Field
-  /** Null where the file does not have the field: every row is null. */
+  /** Null where the file does not have the field, so that every row is null, and where there are no rows. */
   readonly stored: {
     readonly element: SchemaElement
     readonly codec: number
@@ -84,7 +84,9 @@ export function planRowGroup(
   checkRows(footer.path, group, rowGroup)
   const chunks = fields.map((field) => {
     const leaf = bindField(footer, field, names)
-    return { field, stored: leaf === null ? null : locateChunk(footer, group, rowGroup, leaf) }
+    // An empty group may have no pages to point to.
+    const stored = leaf === null || rowGroup.numRows === 0 ? null : locateChunk(footer, group, rowGroup, leaf)
+    return { field, stored }
   })
   return { path: footer.path, group, rows: rowGroup.numRows, chunks }
 }
