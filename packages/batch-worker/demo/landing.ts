@@ -13,7 +13,7 @@ const TABLE = 'compat'
 const SOURCE = '123456789012/eu-west-1'
 const STREAM = '2026-05-22T08:00:00.000'
 const DELIVERY_STREAM = 'lastwrite-compat'
-const LINES_AN_OBJECT = 20_000
+const LINES_AN_OBJECT = 8_000
 const TWICE_SHARE = 0.01
 const LATE_SHARE = 0.02
 
@@ -47,7 +47,7 @@ export async function* landDeliveries(
     shuffle(lines, random)
     const objects = chunksOf(lines, LINES_AN_OBJECT)
     // A put that timed out had been accepted, and was sent again.
-    const resent = objects.slice(0, 1)
+    const resent = objects.slice(-1)
     const bytes = await writeObjects(folder, [...objects, ...resent], publications.at(-1)!.publishedAt, objectNumber)
     const resentLines = resent.reduce((sum, object) => sum + object.length, 0)
     yield {
