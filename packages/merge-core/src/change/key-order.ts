@@ -12,7 +12,7 @@
 // is the first part, then the second: where the first is of variable length each 0x00 in it becomes 0x00 0xFF and 0x00 0x00 ends it,
 // so that no first part is a prefix of another and a shorter one sorts first.
 
-import type { Column, FixedColumn, PlainColumn } from '../columns/column.ts'
+import type { BytesColumn, Column, FixedColumn, PlainColumn } from '../columns/column.ts'
 import { isPresent } from '../columns/column.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { formatPrimitiveType, type PrimitiveType } from '../primitive-type.ts'
@@ -133,6 +133,58 @@ export function decodeKey(bytes: Uint8Array, types: readonly PrimitiveType[]): P
   })
   if (at !== bytes.length) throw new Error(`a key has ${bytes.length - at} bytes too many`)
   return values
+}
+
+/** The key columns of many keys: the inverse of encodeKeys. Throws where the bytes are no keys of these types. */
+export function decodeKeys(keys: ByteStrings, types: readonly PrimitiveType[]): Column[] {
+  const rows = keys.starts.length - 1
+  const at = keys.starts.slice(0, rows)
+  return types.map((type, part) => {
+    const width = keyPartWidth(type)
+    return width === 0 ? readVariable(keys, at, part === types.length - 1) : readIntegers(keys, at, width)
+  })
+}
+
+/** Reads each row's part at at[row] and moves at[row] behind it. */
+function readVariable({ starts, bytes }: ByteStrings, at: Uint32Array, isLast: boolean): BytesColumn {
+  const rows = at.length
+  const out = new Uint8Array(bytes.length + 4 * rows)
+  const outStarts = new Uint32Array(rows + 1)
+  let length = 0
+  for (let row = 0; row < rows; row++) {
+    const prefix = length
+    length += 4
+    const keyEnd = starts[row + 1]!
+    let i = at[row]!
+    for (; i < keyEnd; i++) {
+      const byte = bytes[i]!
+      if (byte === 0 && !isLast && bytes[++i] !== 0xff) break
+      out[length++] = byte
+    }
+    if (!isLast && i >= keyEnd) throw new Error(`the first part of key ${row} has no end`)
+    at[row] = i + 1
+    const valueBytes = length - prefix - 4
+    for (let k = 0; k < 4; k++) out[prefix + k] = valueBytes >>> (8 * k)
+    outStarts[row + 1] = length
+  }
+  return { kind: 'bytes', rows, validity: null, starts: outStarts, bytes: out.subarray(0, length) }
+}
+
+function readIntegers({ starts, bytes }: ByteStrings, at: Uint32Array, width: number): Column {
+  const rows = at.length
+  const data = new Uint8Array(rows * width)
+  for (let row = 0; row < rows; row++) {
+    if (at[row]! + width > starts[row + 1]!) throw new Error(`key ${row} ends within a part of ${width} bytes`)
+    // Columns of 4 and 8 bytes are little-endian, like the machine; those of 16 stay big-endian.
+    for (let i = 0; i < width; i++) {
+      const byte = bytes[at[row]! + i]! ^ (i === 0 ? 0x80 : 0)
+      data[row * width + (width === 16 ? i : width - 1 - i)] = byte
+    }
+    at[row]! += width
+  }
+  if (width === 16) return { kind: 'fixed', rows, validity: null, width, data }
+  if (width === 8) return { kind: 'int64', rows, validity: null, data: new BigInt64Array(data.buffer) }
+  return { kind: 'int32', rows, validity: null, data: new Int32Array(data.buffer) }
 }
 
 /** The key for messages: `"u#1"`, `["u#1",12]`; binary as base64 text. */
