@@ -7,15 +7,19 @@ import {
   type DuckDBConnection,
   DuckDBDecimalValue,
   DuckDBInstance,
+  type DuckDBPreparedStatement,
   type DuckDBResult,
   DuckDBTimestampTZValue,
   type DuckDBType,
-  type DuckDBValue,
+  type DuckDBValueConverter,
+  type Json,
   JsonDuckDBValueConverter,
   StatementType,
 } from '@duckdb/node-api'
-import { type Field, InputError, type PrimitiveType } from '@lastwrite/merge-core'
+import { DamagedObjectError, type Field, InputError, type PrimitiveType } from '@lastwrite/merge-core'
 import { exactNumber } from './print.ts'
+
+const NUMERIC_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(.*\)|FLOAT|DOUBLE)$/
 
 export interface QueryResult {
   readonly columns: readonly string[]
@@ -27,7 +31,8 @@ export interface QueryResult {
 
 /**
  * Runs one query over `files` (paths of the local file system), which it finds under the names `t` and `table`. Throws an
- * InputError with DuckDB's words for SQL that it does not accept, and for statements that are not queries.
+ * InputError with DuckDB's words for SQL that it does not accept, and for statements that are not queries; a DamagedObjectError
+ * for a file that it cannot read.
  */
 export async function querySnapshot(
   sql: string,
@@ -35,48 +40,67 @@ export async function querySnapshot(
   fields: readonly Field[],
   files: readonly string[],
 ): Promise<QueryResult> {
-  // Times are shown in UTC, on every machine.
-  DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0
+  try {
+    const connection = await connect()
+    await connection.run(`CREATE VIEW t AS ${snapshotSelect(fields, files)}`)
+    if (table !== 't') await connection.run(`CREATE VIEW ${quotedName(table)} AS SELECT * FROM t`)
+    await shutDoors(connection, files)
+    const query = await prepareQuery(connection, sql)
+    const result = await query.stream()
+    const types = result.columnTypes()
+    return {
+      columns: result.deduplicatedColumnNames(),
+      numeric: types.map((type) => NUMERIC_TYPE.test(String(type))),
+      rows: jsonRows(result, types, files),
+    }
+  } catch (error) {
+    throw error instanceof InputError ? error : queryError(error, files)
+  }
+}
+
+async function connect(): Promise<DuckDBConnection> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     temp_directory: tmpdir(),
   })
   const connection = await instance.connect()
+  // Times are shown in UTC, on every machine.
   await connection.run("SET TimeZone = 'UTC'")
-  await connection.run(`CREATE VIEW t AS ${snapshotSelect(fields, files)}`)
-  if (table !== 't') await connection.run(`CREATE VIEW ${quotedName(table)} AS SELECT * FROM t`)
+  DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0
+  return connection
+}
+
+/** From here on a query reaches the files of the snapshot, and no other file and no network. */
+async function shutDoors(connection: DuckDBConnection, files: readonly string[]): Promise<void> {
   await connection.run(`SET allowed_paths = [${files.map(quotedText).join(', ')}]`)
   await connection.run('SET enable_external_access = false')
   await connection.run('SET lock_configuration = true')
-  const result = await runQuery(connection, sql)
-  const types = result.columnTypes()
-  return {
-    columns: result.deduplicatedColumnNames(),
-    numeric: types.map((type) => /INT|DECIMAL|DOUBLE|FLOAT/.test(String(type))),
-    rows: jsonRows(result, types),
-  }
 }
 
-async function* jsonRows(result: DuckDBResult, types: readonly DuckDBType[]): AsyncGenerator<unknown[][]> {
-  for await (const rows of result.yieldRows()) {
-    yield rows.map((row) => row.map((value, i) => toJsonValue(value, types[i]!)))
-  }
-}
-
-async function runQuery(connection: DuckDBConnection, sql: string): Promise<DuckDBResult> {
+async function* jsonRows(
+  result: DuckDBResult,
+  types: readonly DuckDBType[],
+  files: readonly string[],
+): AsyncGenerator<unknown[][]> {
   try {
-    const statements = await connection.extractStatements(sql)
-    if (statements.count !== 1) throw new InputError(`sql: ${statements.count} statements; give one query`)
-    const statement = await statements.prepare(0)
-    if (statement.statementType !== StatementType.SELECT && statement.statementType !== StatementType.EXPLAIN) {
-      throw new InputError(`sql: ${shortened(sql)} is not a query; the table changes by merges alone, write a SELECT`)
+    for await (const rows of result.yieldRows()) {
+      yield rows.map((row) => row.map((value, i) => toJsonValue(value, types[i]!, toJsonValue)))
     }
-    return await statement.stream()
   } catch (error) {
-    if (error instanceof InputError) throw error
-    throw new InputError(`sql: ${(error as Error).message}`, { cause: error })
+    throw queryError(error, files)
   }
+}
+
+async function prepareQuery(connection: DuckDBConnection, sql: string): Promise<DuckDBPreparedStatement> {
+  if (sql.trim() === '') throw new InputError('sql: the query is empty; write a SELECT')
+  const statements = await connection.extractStatements(sql)
+  if (statements.count !== 1) throw new InputError(`sql: ${statements.count} statements; write one SELECT`)
+  const statement = await statements.prepare(0)
+  if (statement.statementType === StatementType.SELECT || statement.statementType === StatementType.EXPLAIN) {
+    return statement
+  }
+  throw new InputError(`sql: ${shortened(sql)} is not a query; the table changes by merges alone, write a SELECT`)
 }
 
 function snapshotSelect(fields: readonly Field[], files: readonly string[]): string {
@@ -109,9 +133,18 @@ function duckdbType(type: PrimitiveType): string {
   }
 }
 
-function toJsonValue(value: DuckDBValue, type: DuckDBType): unknown {
-  if (typeof value === 'bigint' || value instanceof DuckDBDecimalValue) return exactNumber(String(value))
-  return JsonDuckDBValueConverter(value, type, JsonDuckDBValueConverter)
+/** As JSON has it, inside lists and structs too; integers beyond 32 bits and decimals with all their digits. */
+const toJsonValue: DuckDBValueConverter<Json> = (value, type, nested) => {
+  if (typeof value === 'bigint' || value instanceof DuckDBDecimalValue) return exactNumber(String(value)) as Json
+  return JsonDuckDBValueConverter(value, type, nested)
+}
+
+/** What DuckDB says: of a file, if it names one, else of the query. */
+function queryError(error: unknown, files: readonly string[]): Error {
+  const { message } = error as Error
+  const damaged = files.find((file) => message.includes(file))
+  if (damaged !== undefined) return new DamagedObjectError(damaged, message, { cause: error })
+  return new InputError(`sql: ${message}`, { cause: error })
 }
 
 function quotedName(name: string): string {
