@@ -108,7 +108,7 @@ export function decodeChangeLine(line: Uint8Array | string): Change {
     ...(isMap(old) && { old }),
     ...(by === 'ttl' && { by }),
     ...(accept === 'below-watermark' && { accept }),
-  } as Change
+  } as unknown as Change
   check(change)
   return change
 }
@@ -139,22 +139,22 @@ export function changeOfStreamRecord(
     keys: Keys,
     ...(oldAttributes.length > 0 && isMap(OldImage) && { old: pick(OldImage, oldAttributes) }),
     ...(operation !== 'remove' && isMap(NewImage) && { item: NewImage }),
-  } as Change
+  } as unknown as Change
   check(change)
   return change
 }
 
-function pick(image: AttributeMap, attributes: readonly string[]): Change['old'] {
-  const picked: Record<string, AttributeValue | null> = Object.create(null)
-  for (const name of attributes) picked[name] = Object.hasOwn(image, name) ? image[name]! : null
+function pick(image: Record<string, unknown>, attributes: readonly string[]): Record<string, unknown> {
+  const picked: Record<string, unknown> = Object.create(null)
+  for (const name of attributes) picked[name] = Object.hasOwn(image, name) ? image[name] : null
   return picked
 }
 
 /** Records by way of other tools write these names with capitals. */
 function isTtl(identity: unknown): boolean {
   if (!isMap(identity)) return false
-  const type: unknown = identity['type'] ?? identity['Type']
-  const principal: unknown = identity['principalId'] ?? identity['PrincipalId']
+  const type = identity.type ?? identity.Type
+  const principal = identity.principalId ?? identity.PrincipalId
   return type === 'Service' && principal === TTL_PRINCIPAL
 }
 
@@ -169,7 +169,7 @@ function check(change: Change): void {
   if (operation !== 'insert' && operation !== 'modify' && operation !== 'remove') {
     throw new InputError(`a change's "operation" is ${JSON.stringify(operation)}, not insert, modify or remove`)
   }
-  if (typeof at !== 'number' || !(at >= 0)) {
+  if (!Number.isFinite(at) || at < 0) {
     throw new InputError(`a change's "at" is ${JSON.stringify(at)}, not a number of epoch seconds`)
   }
   if (!isMap(keys)) throw new InputError('a change has no "keys"')
@@ -178,7 +178,7 @@ function check(change: Change): void {
   }
 }
 
-function isMap(value: unknown): value is AttributeMap {
+function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
