@@ -1,11 +1,15 @@
 // How tombstones lie in a state file, and in memory while files are read or merged.
 
 import { encodeKeys } from '../change/key-order.ts'
+import type { ByteStrings } from '../change/scanned-lines.ts'
 import { EXPIRED, MOVED, REMOVED, type Tombstones } from '../change/tombstone.ts'
 import { encodeVersions, versionColumns } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
-import { columnOf, valuesOf } from '../columns/values.ts'
+import { dictionaryTable, rowIndexer } from '../columns/dictionary-table.ts'
+import { expandDictionary } from '../columns/gather.ts'
+import { columnOf } from '../columns/values.ts'
 import { DamagedObjectError } from '../errors.ts'
+import { invariant } from '../invariant.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
 import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field, PrimitiveType } from '../primitive-type.ts'
@@ -13,8 +17,6 @@ import { keyColumns } from './key-columns.ts'
 import type { OpenStateFile } from './state-file.ts'
 
 const STRING: PrimitiveType = { kind: 'string' }
-
-const KIND_NAMES: Readonly<Record<number, string>> = { [REMOVED]: 'removed', [MOVED]: 'moved', [EXPIRED]: 'expired' }
 
 /** Rows of one row group: the columns as they are stored, and what comparisons need of them. */
 export interface TombstoneRows extends Tombstones {
@@ -52,21 +54,40 @@ export function rowsOfTombstones(tombstones: Tombstones, keyFields: readonly Fie
 }
 
 export async function readTombstoneRows(
-  { source, footer, file }: OpenStateFile,
+  open: OpenStateFile,
   group: number,
   keyFields: readonly Field[],
 ): Promise<TombstoneRows> {
-  const fields = tombstoneFields(keyFields)
-  const columns = await readRowGroup(source, footer, group, fields)
-  const [kind, stream, sequence, at] = columns.slice(keyFields.length)
+  return rowsOfColumns(open, await readTombstoneColumns(open, group, keyFields), keyFields)
+}
+
+/** One column for each of tombstoneFields. */
+export async function readTombstoneColumns(
+  { source, footer }: OpenStateFile,
+  group: number,
+  keyFields: readonly Field[],
+): Promise<Column[]> {
+  return await readRowGroup(source, footer, group, tombstoneFields(keyFields))
+}
+
+export function keysOfColumns(columns: readonly Column[], keyFields: readonly Field[]): ByteStrings {
   const types = keyFields.map((field) => field.type)
+  return encodeKeys(columns.slice(0, keyFields.length), types)
+}
+
+export function rowsOfColumns(
+  { file }: OpenStateFile,
+  columns: readonly Column[],
+  keyFields: readonly Field[],
+): TombstoneRows {
+  const [kind, stream, sequence, at] = columns.slice(keyFields.length)
   return {
     columns,
     count: kind!.rows,
-    keys: encodeKeys(columns.slice(0, keyFields.length), types),
+    keys: keysOfColumns(columns, keyFields),
     versions: encodeVersions(stream!, sequence!),
     kind: kindsOf(kind!, file.path),
-    at: Float64Array.from(valuesOf(at!, { kind: 'long' }), Number),
+    at: numbersOf(at!),
   }
 }
 
@@ -80,26 +101,26 @@ export function keyRangesOfTombstones({ footer, file }: OpenStateFile): readonly
   )
 }
 
+const KINDS = [REMOVED, MOVED, EXPIRED]
+const KIND_NAMES = columnOf(STRING, ['removed', 'moved', 'expired'])
+
 function kindColumn(kind: Uint8Array): Column {
-  const kinds = [REMOVED, MOVED, EXPIRED]
-  return {
-    kind: 'dictionary',
-    rows: kind.length,
-    validity: null,
-    indices: Uint32Array.from(kind, (one) => kinds.indexOf(one)),
-    dictionary: columnOf(
-      STRING,
-      kinds.map((one) => KIND_NAMES[one]!),
-    ),
-  }
+  const indices = Uint32Array.from(kind, (one) => KINDS.indexOf(one))
+  return { kind: 'dictionary', rows: kind.length, validity: null, indices, dictionary: KIND_NAMES }
 }
 
 function kindsOf(column: Column, path: string): Uint8Array {
-  return Uint8Array.from(valuesOf(column, STRING), (name) => {
-    for (const kind of [REMOVED, MOVED, EXPIRED]) if (KIND_NAMES[kind] === name) return kind
-    throw new DamagedObjectError(
-      path,
-      `a tombstone of kind ${JSON.stringify(name)}; a later version wrote it, use that`,
-    )
-  })
+  const indices = new Uint32Array(column.rows)
+  const isKnown = rowIndexer(dictionaryTable(KIND_NAMES, 0), column)(0, column.rows, indices)
+  if (!isKnown)
+    throw new DamagedObjectError(path, 'a tombstone of a kind that this version does not know; use a later one')
+  return Uint8Array.from(indices, (index) => KINDS[index]!)
+}
+
+function numbersOf(column: Column): Float64Array {
+  const plain = expandDictionary(column)
+  invariant(plain.kind === 'int64', `times in a column of kind ${plain.kind}`)
+  const numbers = new Float64Array(plain.rows)
+  for (let row = 0; row < plain.rows; row++) numbers[row] = Number(plain.data[row]!)
+  return numbers
 }

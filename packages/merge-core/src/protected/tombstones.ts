@@ -9,12 +9,20 @@ import { compareAt } from '../change/fold.ts'
 import { compareBytes } from '../change/key-order.ts'
 import type { ByteStrings } from '../change/scanned-lines.ts'
 import { EXPIRED, NO_TOMBSTONE, type StandingTombstones, type Tombstones } from '../change/tombstone.ts'
+import { takeRows } from '../columns/gather.ts'
 import type { KeyRange } from '../parquet/key-ranges.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { type Cursor, cursorOverFile, cursorOverRows, mergeTombstones } from './merge-tombstones.ts'
 import { filesToMerge, openStateFile, type StateFile, type StateFolder } from './state-file.ts'
-import { keyRangesOfTombstones, readTombstoneRows, rowsOfTombstones, type TombstoneRows } from './tombstone-rows.ts'
+import {
+  keyRangesOfTombstones,
+  keysOfColumns,
+  readTombstoneColumns,
+  rowsOfColumns,
+  rowsOfTombstones,
+  type TombstoneRows,
+} from './tombstone-rows.ts'
 
 /** Row groups of a look-up that are read at a time. */
 const READS_MAX = 8
@@ -37,8 +45,12 @@ export async function lookUpTombstones(
     const wanted = groupsThatCanHold(keyRangesOfTombstones(open), keys)
     for (let next = 0; next < wanted.length; next += READS_MAX) {
       const batch = wanted.slice(next, next + READS_MAX)
-      const read = await Promise.all(batch.map(({ group }) => readTombstoneRows(open, group, keyFields)))
-      for (const [i, rows] of read.entries()) takeMatches(found, rows, keys, batch[i]!.from, batch[i]!.to)
+      const read = await Promise.all(batch.map(({ group }) => readTombstoneColumns(open, group, keyFields)))
+      for (const [i, columns] of read.entries()) {
+        const matches = matchKeys(keysOfColumns(columns, keyFields), keys, batch[i]!.from, batch[i]!.to)
+        const matched = columns.map((column) => takeRows(column, matches.rows))
+        takeHighest(found, matches.keys, rowsOfColumns(open, matched, keyFields))
+      }
     }
   }
   return standing(found)
@@ -137,30 +149,48 @@ function foundTombstones(keys: number): FoundTombstones {
   }
 }
 
-/** Joins the keys [from, to) with the rows of a group that encloses them. Both ascend. */
-function takeMatches(found: FoundTombstones, rows: TombstoneRows, keys: ByteStrings, from: number, to: number): void {
+/** Rows of a group, and of each the key that it speaks of. */
+interface Matches {
+  readonly rows: Uint32Array
+  readonly keys: Uint32Array
+}
+
+/** Joins the keys [from, to) with the keys of a group that encloses them. Both ascend. */
+function matchKeys(stored: ByteStrings, keys: ByteStrings, from: number, to: number): Matches {
+  const count = stored.starts.length - 1
+  const matched = { rows: [] as number[], keys: [] as number[] }
   let row = 0
   for (let key = from; key < to; key++) {
-    row = gallop(rows, row, keys, key)
-    for (; row < rows.count && compareAt(rows.keys, row, keys, key) === 0; row++) take(found, key, rows, row)
+    row = gallop(stored, row, keys, key)
+    for (; row < count && compareAt(stored, row, keys, key) === 0; row++) {
+      matched.rows.push(row)
+      matched.keys.push(key)
+    }
   }
+  return { rows: Uint32Array.from(matched.rows), keys: Uint32Array.from(matched.keys) }
 }
 
 /** The first row from `start` on that is not below the key: few comparisons where it is near, a logarithm where it is far. */
-function gallop(rows: TombstoneRows, start: number, keys: ByteStrings, key: number): number {
+function gallop(stored: ByteStrings, start: number, keys: ByteStrings, key: number): number {
+  const count = stored.starts.length - 1
   let low = start
   let step = 1
-  while (low + step <= rows.count && compareAt(rows.keys, low + step - 1, keys, key) < 0) {
+  while (low + step <= count && compareAt(stored, low + step - 1, keys, key) < 0) {
     low += step
     step *= 2
   }
-  let high = Math.min(low + step - 1, rows.count)
+  let high = Math.min(low + step - 1, count)
   while (low < high) {
     const middle = (low + high) >> 1
-    if (compareAt(rows.keys, middle, keys, key) < 0) low = middle + 1
+    if (compareAt(stored, middle, keys, key) < 0) low = middle + 1
     else high = middle
   }
   return low
+}
+
+/** Row i speaks of key keys[i]. */
+function takeHighest(found: FoundTombstones, keys: Uint32Array, rows: TombstoneRows): void {
+  for (let row = 0; row < rows.count; row++) take(found, keys[row]!, rows, row)
 }
 
 function take(found: FoundTombstones, key: number, rows: TombstoneRows, row: number): void {
