@@ -7,8 +7,10 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
@@ -147,6 +149,21 @@ describe('a local folder', () => {
     const part = { kind: 'copy', from: `${folder}/x`, etag, start: 0, end: 1 } as const
     expect(await store.put(`${folder}/y`, [part], CREATE)).toEqual({ kind: 'conflict' })
   })
+
+  it.each([{ kind: 'replace' }, { kind: 'overwrite' }] as const)(
+    'dates a version later than the one before, though the clock was set back: $kind',
+    async ({ kind }) => {
+      await store.put(`${folder}/x`, bytes('1'), CREATE)
+      utimesSync(join(folder, 'x'), 4_000_000_000, 4_000_000_000)
+      const got = await store.get(`${folder}/x`)
+      const etag = got.kind === 'ok' ? got.etag : ''
+      const before = statSync(join(folder, 'x'), { bigint: true }).mtimeNs
+      const put = await store.put(`${folder}/x`, bytes('2'), { kind, etag })
+      const after = statSync(join(folder, 'x'), { bigint: true }).mtimeNs
+      expect(after).toBeGreaterThan(before)
+      expect(await store.get(`${folder}/x`)).toMatchObject({ etag: put.kind === 'ok' && put.etag })
+    },
+  )
 
   it('lets nobody replace a version that a living process has claimed, and anybody one whose claimant died', async () => {
     const { etag } = (await store.put(`${folder}/x`, bytes('1'), CREATE)) as { etag: string }
