@@ -41,11 +41,11 @@ export function boundRows(
 export function compareRows(column: PlainColumn, isDecimal: boolean, a: number, b: number): number {
   switch (column.kind) {
     case 'bytes': {
-      const { bytes, starts } = column
-      return compareBytes(bytes, starts[a]! + 4, starts[a + 1]!, starts[b]! + 4, starts[b + 1]!)
+      const { starts } = column
+      return compareBytes(viewOf(column.bytes), starts[a]! + 4, starts[a + 1]!, starts[b]! + 4, starts[b + 1]!)
     }
     case 'fixed':
-      return compareFixed(column, isDecimal, a, b)
+      return compareFixed(viewOf(column.data), column.width, isDecimal, a, b)
     default: {
       const { data } = column
       return data[a]! < data[b]! ? -1 : data[a]! > data[b]! ? 1 : 0
@@ -121,7 +121,8 @@ function boundsOfFloats(
 
 /** Bounds share a prefix, and most values share it too: it is compared once for both. */
 function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to: number): BoundRows {
-  const { bytes, starts } = column
+  const { starts } = column
+  const bytes = viewOf(column.bytes)
   let min = rows[from]!
   let max = min
   let minStart = starts[min]! + 4
@@ -133,9 +134,7 @@ function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to:
     const row = rows[at]!
     const start = starts[row]! + 4
     const end = starts[row + 1]!
-    const shared = Math.min(prefix, end - start)
-    let same = 0
-    while (same < shared && bytes[start + same] === bytes[minStart + same]) same++
+    const same = sharedPrefix(bytes, start, minStart, Math.min(prefix, end - start))
     if (compareBytes(bytes, start + same, end, minStart + same, minEnd) < 0) {
       min = row
       minStart = start
@@ -145,23 +144,27 @@ function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to:
       maxStart = start
       maxEnd = end
     } else continue
-    prefix = sharedPrefix(bytes, minStart, minEnd, maxStart, maxEnd)
+    prefix = sharedPrefix(bytes, minStart, maxStart, Math.min(minEnd - minStart, maxEnd - maxStart))
   }
   return { min, max }
 }
 
-function sharedPrefix(bytes: Uint8Array, aStart: number, aEnd: number, bStart: number, bEnd: number): number {
-  const shorter = Math.min(aEnd - aStart, bEnd - bStart)
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function sharedPrefix(bytes: DataView, a: number, b: number, length: number): number {
   let same = 0
-  while (same < shorter && bytes[aStart + same] === bytes[bStart + same]) same++
+  while (same + 4 <= length && bytes.getInt32(a + same) === bytes.getInt32(b + same)) same += 4
+  while (same < length && bytes.getUint8(a + same) === bytes.getUint8(b + same)) same++
   return same
 }
 
-function compareBytes(bytes: Uint8Array, aStart: number, aEnd: number, bStart: number, bEnd: number): number {
+function compareBytes(bytes: DataView, aStart: number, aEnd: number, bStart: number, bEnd: number): number {
   let a = aStart
   let b = bStart
   while (a < aEnd && b < bEnd) {
-    const difference = bytes[a++]! - bytes[b++]!
+    const difference = bytes.getUint8(a++) - bytes.getUint8(b++)
     if (difference !== 0) return difference
   }
   return aEnd - aStart - (bEnd - bStart)
@@ -174,25 +177,34 @@ function boundsOfFixed(
   from: number,
   to: number,
 ): BoundRows {
+  const { width } = column
+  const data = viewOf(column.data)
   let min = rows[from]!
   let max = min
   for (let at = from + 1; at < to; at++) {
     const row = rows[at]!
-    if (compareFixed(column, isDecimal, row, min) < 0) min = row
-    else if (compareFixed(column, isDecimal, row, max) > 0) max = row
+    if (compareFixed(data, width, isDecimal, row, min) < 0) min = row
+    else if (compareFixed(data, width, isDecimal, row, max) > 0) max = row
   }
   return { min, max }
 }
 
-function compareFixed({ data, width }: FixedColumn, isDecimal: boolean, a: number, b: number): number {
+function compareFixed(data: DataView, width: number, isDecimal: boolean, a: number, b: number): number {
   const aStart = a * width
   const bStart = b * width
-  // The first byte carries the sign; shifting its sign bit makes the order that of unsigned bytes.
-  const flip = isDecimal ? 0x80 : 0
-  const first = (data[aStart]! ^ flip) - (data[bStart]! ^ flip)
-  if (first !== 0) return first
-  for (let byte = 1; byte < width; byte++) {
-    const difference = data[aStart + byte]! - data[bStart + byte]!
+  // Of a decimal the first byte alone carries the sign.
+  if (isDecimal) {
+    const first = data.getInt8(aStart) - data.getInt8(bStart)
+    if (first !== 0) return first
+  }
+  let byte = 0
+  for (; byte + 4 <= width; byte += 4) {
+    const aWord = data.getUint32(aStart + byte)
+    const bWord = data.getUint32(bStart + byte)
+    if (aWord !== bWord) return aWord < bWord ? -1 : 1
+  }
+  for (; byte < width; byte++) {
+    const difference = data.getUint8(aStart + byte) - data.getUint8(bStart + byte)
     if (difference !== 0) return difference
   }
   return 0

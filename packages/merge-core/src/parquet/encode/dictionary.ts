@@ -17,7 +17,9 @@ export interface DictionaryBuilder {
   entries: number
   /** Bytes of the entries in PLAIN. */
   entryBytes: number
+  /** Where each entry first occurs: the row, and for values of bytes the place in `bytes`. */
   firstRows: Uint32Array
+  firstStarts: Uint32Array
   hashes: Int32Array
   /** Entry + 1, or 0. */
   slots: Uint32Array
@@ -34,6 +36,7 @@ export function dictionaryBuilder(column: DictionarySource, entriesMax: number):
     entries: 0,
     entryBytes: 0,
     firstRows: new Uint32Array(SLOTS_AT_FIRST / 2),
+    firstStarts: new Uint32Array(SLOTS_AT_FIRST / 2),
     hashes: new Int32Array(SLOTS_AT_FIRST / 2),
     slots: new Uint32Array(SLOTS_AT_FIRST),
   }
@@ -42,11 +45,12 @@ export function dictionaryBuilder(column: DictionarySource, entriesMax: number):
 /** Adds rows [from, to), in order. Answers false, unfinished, where there are more distinct values than `entriesMax`. */
 export function addRows(builder: DictionaryBuilder, from: number, to: number): boolean {
   const { column } = builder
-  if (column.kind === 'bytes') return addBytes(builder, column.bytes, column.starts, 0, from, to)
+  if (column.kind === 'bytes') return addBytes(builder, viewOf(column.bytes), column.starts, from, to)
   const { bytes, width } = rowBytes(column)
   if (width === 8) return addPairs(builder, new Int32Array(bytes.buffer, bytes.byteOffset, column.rows * 2), from, to)
   if (width === 4) return addWords(builder, new Int32Array(bytes.buffer, bytes.byteOffset, column.rows), from, to)
-  return addBytes(builder, bytes, null, width, from, to)
+  const starts = new Uint32Array(column.rows + 1).map((_, row) => row * width)
+  return addBytes(builder, viewOf(bytes), starts, from, to)
 }
 
 /** The column of the entries and the indices into it, once all rows were added. */
@@ -87,7 +91,7 @@ function addWords(builder: DictionaryBuilder, words: Int32Array, from: number, t
     let slot = hash & (slots.length - 1)
     while (slots[slot] !== 0 && words[firstRows[slots[slot]! - 1]!] !== word) slot = (slot + 1) & (slots.length - 1)
     if (slots[slot] === 0) {
-      if (!addEntry(builder, row, hash, slot, 4)) return false
+      if (!addEntry(builder, row, 0, hash, slot, 4)) return false
       slots = builder.slots
       firstRows = builder.firstRows
       indices[row] = builder.entries - 1
@@ -110,7 +114,7 @@ function addPairs(builder: DictionaryBuilder, halves: Int32Array, from: number, 
       slot = (slot + 1) & (slots.length - 1)
     }
     if (slots[slot] === 0) {
-      if (!addEntry(builder, row, hash, slot, 8)) return false
+      if (!addEntry(builder, row, 0, hash, slot, 8)) return false
       slots = builder.slots
       firstRows = builder.firstRows
       indices[row] = builder.entries - 1
@@ -119,43 +123,45 @@ function addPairs(builder: DictionaryBuilder, halves: Int32Array, from: number, 
   return true
 }
 
-/** Values of `width` bytes each, or from `starts` where it is given. */
-function addBytes(
-  builder: DictionaryBuilder,
-  bytes: Uint8Array,
-  starts: Uint32Array | null,
-  width: number,
-  from: number,
-  to: number,
-): boolean {
+/** Row i is bytes starts[i] … starts[i + 1]. The length in front of each value of PLAIN is a part of it. */
+function addBytes(builder: DictionaryBuilder, bytes: DataView, starts: Uint32Array, from: number, to: number): boolean {
   const { indices } = builder
-  let { slots, firstRows, hashes } = builder
+  let { slots, firstStarts, hashes } = builder
+  let start = starts[from]!
   for (let row = from; row < to; row++) {
-    const start = starts === null ? row * width : starts[row]!
-    const end = starts === null ? start + width : starts[row + 1]!
+    const end = starts[row + 1]!
     const hash = hashBytes(bytes, start, end)
     let slot = hash & (slots.length - 1)
-    while (slots[slot] !== 0) {
-      const entry = slots[slot]! - 1
-      const held = starts === null ? firstRows[entry]! * width : starts[firstRows[entry]!]!
-      // The length in front of each value of PLAIN is compared with it.
-      if (hashes[entry] === hash && isSameBytes(bytes, held, start, end)) break
+    let held = slots[slot]!
+    while (held !== 0) {
+      if (hashes[held - 1] === hash && isSameBytes(bytes, firstStarts[held - 1]!, start, end)) break
       slot = (slot + 1) & (slots.length - 1)
+      held = slots[slot]!
     }
-    if (slots[slot] === 0) {
-      if (!addEntry(builder, row, hash, slot, end - start)) return false
+    if (held === 0) {
+      if (!addEntry(builder, row, start, hash, slot, end - start)) return false
       slots = builder.slots
-      firstRows = builder.firstRows
+      firstStarts = builder.firstStarts
       hashes = builder.hashes
-      indices[row] = builder.entries - 1
-    } else indices[row] = slots[slot]! - 1
+      held = builder.entries
+    }
+    indices[row] = held - 1
+    start = end
   }
   return true
 }
 
-function addEntry(builder: DictionaryBuilder, row: number, hash: number, slot: number, bytes: number): boolean {
+function addEntry(
+  builder: DictionaryBuilder,
+  row: number,
+  start: number,
+  hash: number,
+  slot: number,
+  bytes: number,
+): boolean {
   if (builder.entries === builder.entriesMax) return false
   builder.firstRows[builder.entries] = row
+  builder.firstStarts[builder.entries] = start
   builder.hashes[builder.entries] = hash
   builder.entries++
   builder.entryBytes += bytes
@@ -169,6 +175,8 @@ function growTable(builder: DictionaryBuilder): void {
   const slots = new Uint32Array(entries * 4)
   const firstRows = new Uint32Array(entries * 2)
   firstRows.set(builder.firstRows)
+  const firstStarts = new Uint32Array(entries * 2)
+  firstStarts.set(builder.firstStarts)
   const hashes = new Int32Array(entries * 2)
   hashes.set(builder.hashes)
   for (let entry = 0; entry < entries; entry++) {
@@ -178,18 +186,22 @@ function growTable(builder: DictionaryBuilder): void {
   }
   builder.slots = slots
   builder.firstRows = firstRows
+  builder.firstStarts = firstStarts
   builder.hashes = hashes
 }
 
-function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function hashBytes(bytes: DataView, start: number, end: number): number {
   let hash = end - start
   let at = start
   for (; at + 4 <= end; at += 4) {
-    const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
-    hash = Math.imul(hash ^ word, 0x9e3779b1)
+    hash = Math.imul(hash ^ bytes.getInt32(at, true), 0x9e3779b1)
     hash ^= hash >>> 15
   }
-  for (; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
+  for (; at < end; at++) hash = Math.imul(hash ^ bytes.getUint8(at), 0x01000193)
   return mix(hash)
 }
 
@@ -199,7 +211,10 @@ function mix(hash: number): number {
   return folded ^ (folded >>> 13)
 }
 
-function isSameBytes(bytes: Uint8Array, held: number, start: number, end: number): boolean {
-  for (let at = start; at < end; at++, held++) if (bytes[at] !== bytes[held]) return false
+/** Whether the bytes from `held` on are those of [start, end). A shorter value differs in the length in front of it. */
+function isSameBytes(bytes: DataView, held: number, start: number, end: number): boolean {
+  let at = start
+  for (; at + 4 <= end; at += 4, held += 4) if (bytes.getInt32(at, true) !== bytes.getInt32(held, true)) return false
+  for (; at < end; at++, held++) if (bytes.getUint8(at) !== bytes.getUint8(held)) return false
   return true
 }
