@@ -81,6 +81,11 @@ export interface CommitReport {
 export function addCommit(report: MergeReport, commit: CommitReport): void {
   report.snapshot = Number(commit.snapshot)
   report.commits.push({ snapshot: Number(commit.snapshot), commitId: commit.commitId })
+  addUncommitted(report, commit)
+}
+
+/** Adds what came of a batch of which there was nothing to commit: all of it waits for a damaged file. */
+export function addUncommitted(report: MergeReport, commit: CommitReport): void {
   addCounts(report.lines, commit.lines)
   report.movedOut += commit.movedOut
   report.conflicts += commit.conflicts

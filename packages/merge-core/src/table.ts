@@ -8,7 +8,7 @@ import { tupleText } from './change/lines.ts'
 import type { Catalog, LoadedTable } from './iceberg/catalog.ts'
 import { fileCatalog } from './iceberg/file-catalog.ts'
 import { EQUALITY_DELETES } from './iceberg/manifest.ts'
-import { currentSchema, currentSnapshot, defaultSpec, descendsFrom, newTableMetadata } from './iceberg/metadata.ts'
+import { currentSchema, currentSnapshot, defaultSpec, descendsFrom, newTableMetadata, snapshotById } from './iceberg/metadata.ts'
 import { fieldsOf, nestedFieldNames, type PartitionSpec, type Schema, schemaOf } from './iceberg/schema.ts'
 import { liveFiles } from './iceberg/snapshot.ts'
 import { storeLocation } from './iceberg/stored-object.ts'
@@ -223,9 +223,12 @@ function numberOrNull(text: string | undefined): number | null {
   return text === undefined ? null : Number(text)
 }
 
-/** The live data files of a state by partition (`tupleText` of its tuple), with the delete files that apply to each. */
-export async function filesByPartition(table: Table, state: TableState): Promise<Map<string, StoredFile[]>> {
-  const live = await liveFiles(table.environment.store, state.loaded.metadata)
+/** The live data files of a snapshot by partition (`tupleText` of its tuple), with the delete files that apply to each. */
+export async function filesByPartition(table: Table, state: TableState, snapshot?: bigint): Promise<Map<string, StoredFile[]>> {
+  if (snapshot !== undefined && snapshotById(state.loaded.metadata, snapshot) === null) {
+    throw new InputError(`${state.location}: there is no snapshot ${snapshot}; "lastwrite history" lists those that are kept`)
+  }
+  const live = await liveFiles(table.environment.store, state.loaded.metadata, snapshot)
   const specId = defaultSpec(state.loaded.metadata)['spec-id']
   const deletes = live.deleteFiles.filter(({ file }) => {
     if (file.content !== EQUALITY_DELETES) return true

@@ -9,10 +9,10 @@
 // A line below the floor, or an excluded one (its item turned out unreadable, its data file is damaged), takes no part.
 // Nothing here looks into an item: only the winners' are parsed, afterwards.
 
-import { type ByteStrings, EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
 import { compareBytes } from './key-order.ts'
 import type { Lines } from './lines.ts'
 import { orderByBytes } from './order-keys.ts'
+import { type ByteStrings, EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones, type Tombstones } from './tombstone.ts'
 
 /** Lines in ascending order of (key, version); group g, all lines of distinct key g, is order[starts[g] … starts[g + 1]). */
@@ -127,7 +127,12 @@ export function fold(
     const members = membersOf(group)
     if (members.length > 0) foldKey(group, members)
   }
-  return { changes: changes.byPartition(lines.partitions.length), lineClass, tombstoneLines: Uint32Array.from(tombstoneLines), conflicts }
+  return {
+    changes: changes.byPartition(lines.partitions.length),
+    lineClass,
+    tombstoneLines: Uint32Array.from(tombstoneLines),
+    conflicts,
+  }
 
   /** The lines of a key that take part, versions ascending, each version once. */
   function membersOf(group: number): number[] {
@@ -200,7 +205,8 @@ export function fold(
     const partition = lines.partition[line]!
     const oldPartition = lines.oldPartition[line]!
     let lineClass = OPEN
-    if (removal !== null && line !== removal && compareAt(lines.versions, line, lines.versions, removal) < 0) lineClass = SUPERSEDED
+    if (removal !== null && line !== removal && compareAt(lines.versions, line, lines.versions, removal) < 0)
+      lineClass = SUPERSEDED
     else if (isBelowTombstone(group, line)) lineClass = STALE
     else if (!changes.add(PUT, partition, line, expiry)) lineClass = SUPERSEDED
     if (oldPartition >= 0 && oldPartition !== partition) changes.add(CLEAR, oldPartition, line, NO_EXPIRY)
@@ -221,7 +227,11 @@ export function fold(
 }
 
 /** The tombstones that a fold's lines leave, in key order. `without` says of which lines' keys none is to be left. */
-export function tombstonesOf(lines: Lines, tombstoneLines: Uint32Array, without: (line: number) => boolean): Tombstones {
+export function tombstonesOf(
+  lines: Lines,
+  tombstoneLines: Uint32Array,
+  without: (line: number) => boolean,
+): Tombstones {
   const kept = tombstoneLines.filter((line) => !without(line))
   const kind = new Uint8Array(kept.length)
   const at = new Float64Array(kept.length)
@@ -229,7 +239,13 @@ export function tombstonesOf(lines: Lines, tombstoneLines: Uint32Array, without:
     kind[i] = lines.operation[line] === PUT ? MOVED : lines.operation[line] === REMOVE ? REMOVED : EXPIRED
     at[i] = lines.at[line]!
   }
-  return { count: kept.length, keys: takeStrings(lines.keys, kept), kind, versions: takeStrings(lines.versions, kept), at }
+  return {
+    count: kept.length,
+    keys: takeStrings(lines.keys, kept),
+    kind,
+    versions: takeStrings(lines.versions, kept),
+    at,
+  }
 }
 
 export function takeStrings(strings: ByteStrings, indices: Uint32Array): ByteStrings {

@@ -21,7 +21,12 @@ export function orderByBytes(strings: ByteStrings, tie: (a: number, b: number) =
   return order
 }
 
-function sortEqualCodes(order: Uint32Array, code: Float64Array, strings: ByteStrings, tie: (a: number, b: number) => number): void {
+function sortEqualCodes(
+  order: Uint32Array,
+  code: Float64Array,
+  strings: ByteStrings,
+  tie: (a: number, b: number) => number,
+): void {
   const { starts, bytes } = strings
   const compare = (a: number, b: number) =>
     compareBytes(bytes, starts[a]!, starts[a + 1]!, bytes, starts[b]!, starts[b + 1]!) || tie(a, b)

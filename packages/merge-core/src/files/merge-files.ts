@@ -92,7 +92,7 @@ function orderedLeaves(files: readonly OpenFile[]): Leaf[] | null {
     for (const [group, range] of file.keyRanges!.entries()) {
       if (last !== null && Buffer.compare(last, range.first) >= 0) return null
       last = range.last
-      leaves.push({ file: index, group, rows: file.footer.metadata.rowGroups[group]!.numRows, firstKey: range.first })
+      leaves.push({ file: index, group, rows: file.footer.rowGroups[group]!.numRows, firstKey: range.first })
     }
   }
   return leaves
@@ -188,7 +188,7 @@ function checkAscending(file: OpenFile, leaf: Leaf, keys: ByteStrings, keyFields
     const key = keyText(keys.bytes.subarray(keys.starts[row]!, keys.starts[row + 1]!), keyFields.map((field) => field.type))
     throw new DamagedObjectError(
       file.stored.file.path,
-      `row ${row} of row group ${leaf.group}, key ${key}, does not sort after ${before} [written by ${file.footer.metadata.createdBy}]; ` +
+      `row ${row} of row group ${leaf.group}, key ${key}, does not sort after ${before} [written by ${file.footer.createdBy}]; ` +
         'restore the file from its version before, or rewrite it with another engine (which drops our claim of order)',
     )
   }
@@ -327,7 +327,7 @@ async function mergeUnordered(
 /** All rows of a file that no position delete names. */
 async function liveRows(context: MergeContext, file: OpenFile): Promise<Column[]> {
   const groups: Column[][] = []
-  for (let group = 0; group < file.footer.metadata.rowGroups.length; group++) {
+  for (let group = 0; group < file.footer.rowGroups.length; group++) {
     groups.push(await readRowGroup(file.source, file.footer, group, context.fields))
   }
   const columns = context.fields.map((field, column) => concat(field.type, groups.map((group) => group[column]!)))

@@ -20,12 +20,12 @@ export interface OpenFile {
 export async function openFile(store: ObjectStore, stored: StoredFile): Promise<OpenFile> {
   const source = await storeSource(store, storeLocation(stored.file.path))
   const footer = await readFooter(source)
-  return { stored, source, footer, keyRanges: keyRangesOf(footer.metadata) }
+  return { stored, source, footer, keyRanges: keyRangesOf(footer) }
 }
 
 /** A row group with its page indexes, to be copied as it stands. */
 export async function keptRowGroup({ source, footer }: OpenFile, group: number): Promise<KeptRowGroup> {
-  const rowGroup = footer.metadata.rowGroups[group]!
+  const rowGroup = footer.rowGroups[group]!
   const read = async <T>(offset: number | undefined, length: number | undefined, decode: (bytes: Uint8Array) => T): Promise<T | null> => {
     if (offset === undefined || length === undefined) return null
     const bytes = await source.read(offset, offset + length)
@@ -35,7 +35,7 @@ export async function keptRowGroup({ source, footer }: OpenFile, group: number):
   return {
     path: source.path,
     etag: source.etag,
-    schema: footer.metadata.schema,
+    schema: footer.schema,
     rowGroup,
     columnIndexes: await each((chunk) => read(chunk.columnIndexOffset, chunk.columnIndexLength, decodeColumnIndex)),
     offsetIndexes: await each((chunk) => read(chunk.offsetIndexOffset, chunk.offsetIndexLength, decodeOffsetIndex)),

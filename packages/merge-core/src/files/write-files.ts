@@ -44,12 +44,12 @@ export class FileWriter {
 
   /** Whether row groups of the file can be copied: its schema is laid out as the table's is by now. */
   canKeep(file: OpenFile): boolean {
-    return isSameLayout(file.footer.metadata.schema, this.#context.fields)
+    return isSameLayout(file.footer.schema, this.#context.fields)
   }
 
   /** A row group copied as it stands. */
   async keep(file: OpenFile, group: number): Promise<void> {
-    const rowGroup = file.footer.metadata.rowGroups[group]!
+    const rowGroup = file.footer.rowGroups[group]!
     const bytes = rowGroup.columns.reduce((sum, chunk) => sum + chunk.metaData!.totalCompressedSize, 0)
     this.copied++
     await this.#add(await keptRowGroup(file, group), file.keyRanges![group]!, rowGroup.numRows, bytes)

@@ -1,0 +1,198 @@
+// Commits a merged batch: state files first, then one snapshot that names them and the new data files, moved in by one compare-and-set.
+//
+// Every file is written under a name never used before, so an attempt that loses leaves files that nothing names, never a file that
+// something names and that is not what it was.
+
+import { DEFERRED, APPLIED, QUARANTINED, STALE, SUPERSEDED, TTL_KEPT, tombstonesOf } from './change/fold.ts'
+import type { QuarantinedLine } from './change/scanned-lines.ts'
+import { advanceMain } from './iceberg/catalog.ts'
+import { currentSnapshot, snapshotById } from './iceberg/metadata.ts'
+import { liveFiles, newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
+import { failureError } from './iceberg/stored-object.ts'
+import { invariant } from './invariant.ts'
+import type { MergedBatch } from './merge-batch.ts'
+import { addToLedger, type LedgerEntry } from './protected/ledger.ts'
+import { quarantineObject, writeQuarantine } from './protected/quarantine.ts'
+import { formatStateFiles, type StateFile, type StateFolder } from './protected/state-file.ts'
+import { addTombstones } from './protected/tombstones.ts'
+import { type CommitReport, type LineCounts, noLines } from './report.ts'
+import type { ScannedLanding } from './scan-landing.ts'
+import { putNewObject } from './store/outcome.ts'
+import { PROPERTY, type Table, type TableState } from './table.ts'
+
+/** A commit that went out, with what to report should it turn out to have been made. */
+export interface CommitAttempt {
+  readonly snapshot: bigint
+  readonly report: CommitReport
+}
+
+export interface CommitOutcome {
+  /** `nothing`: every object of the batch waits for a damaged file, there is nothing to commit. */
+  readonly outcome: 'committed' | 'lost' | 'nothing'
+  readonly attempt: CommitAttempt
+}
+
+/** The attempt of ours whose snapshot is in the table's history: its answer was lost, the commit was made. */
+export function findCommit(state: TableState, attempts: readonly CommitAttempt[]): CommitAttempt | null {
+  return attempts.find(({ snapshot }) => snapshotById(state.loaded.metadata, snapshot) !== null) ?? null
+}
+
+export async function commitMerge(table: Table, state: TableState, merged: MergedBatch, commitId: string, attempt: number): Promise<CommitOutcome> {
+  const { environment } = table
+  const { store } = environment
+  const { metadata } = state.loaded
+  const snapshotId = newSnapshotId(metadata, environment.random)
+  const folder: StateFolder = { store, location: state.stateFolder, newName: () => `${commitId}-${attempt}-${environment.uuid().slice(0, 8)}` }
+  const entries = await ledgerEntries(folder, merged, commitId, snapshotId)
+  const report = reportOf(merged, commitId, snapshotId, entries)
+  if (entries.length === 0 && report.lines.applied === 0) return { outcome: 'nothing', attempt: { snapshot: snapshotId, report } }
+
+  const { lines } = merged.batch
+  const tombstones = tombstonesOf(lines, merged.folded.fold.tombstoneLines, (line) => merged.lineClass[line] === DEFERRED)
+  const keyFields = state.fields.slice(0, state.definition.keyColumns)
+  const tombstoneFiles = await addTombstones(folder, state.tombstoneFiles, keyFields, tombstones)
+  const ledgerFiles = await addToLedger(folder, state.ledgerFiles, entries)
+  const lists = await writeStateLists(folder, state, tombstoneFiles, ledgerFiles)
+
+  const snapshot = await prepareSnapshot({
+    store,
+    metadata,
+    live: await liveFiles(store, metadata),
+    removed: merged.results.flatMap((result) => result.removed.map((file) => file.path)),
+    added: merged.results.flatMap((result) => result.added),
+    summary: { [PROPERTY.commitId]: commitId, 'lastwrite.state-lists': lists, ...summaryCounts(report.lines) },
+    snapshotId,
+    nowMs: environment.nowMs(),
+    uuid: environment.uuid(),
+  })
+  const properties = {
+    [PROPERTY.tombstones]: formatStateFiles(tombstoneFiles),
+    [PROPERTY.ledger]: formatStateFiles(ledgerFiles),
+    [PROPERTY.commitId]: commitId,
+    [PROPERTY.snapshot]: `${snapshotId} ${snapshot['sequence-number']}`,
+  }
+  const result = await table.catalog.commit(
+    state.loaded,
+    [...advanceMain(snapshot), { action: 'set-properties', updates: properties }],
+    [
+      { type: 'assert-table-uuid', uuid: metadata['table-uuid'] },
+      { type: 'assert-ref-snapshot-id', ref: 'main', 'snapshot-id': currentSnapshot(metadata)?.['snapshot-id'] ?? null },
+      { type: 'assert-current-schema-id', 'current-schema-id': metadata['current-schema-id'] },
+      { type: 'assert-default-spec-id', 'default-spec-id': metadata['default-spec-id'] },
+    ],
+  )
+  if (result.kind === 'failed') throw failureError(table.location, 'committing', result.failure)
+  return { outcome: result.kind === 'committed' ? 'committed' : 'lost', attempt: { snapshot: snapshotId, report } }
+}
+
+/** One small file that a rollback can take the state of this snapshot from: the properties hold only the newest. */
+async function writeStateLists(
+  folder: StateFolder,
+  state: TableState,
+  tombstones: readonly StateFile[],
+  ledger: readonly StateFile[],
+): Promise<string> {
+  const path = `${folder.location}/lists/${folder.newName()}.json`
+  const lists = { format: 1, tombstones, ledger, watermark: state.watermark, floor: state.floor }
+  await putNewObject(folder.store, path, Buffer.from(JSON.stringify(lists)))
+  return path
+}
+
+/** The entries of all objects whose every line has found its class for good; their bad lines are in quarantine by then. */
+async function ledgerEntries(folder: StateFolder, merged: MergedBatch, commitId: string, snapshot: bigint): Promise<LedgerEntry[]> {
+  const { landing } = merged.batch
+  const counts = countsByObject(merged)
+  const bad = landing.map((landed, index) => quarantinedLines(merged, landed, index))
+  const complete = landing.map((_, index) => counts[index]!.deferred === 0)
+  const withBadLines = landing
+    .map((landed, index) => ({ object: landed.object.path, lines: bad[index]! }))
+    .filter(({ lines }, index) => complete[index] && lines.length > 0)
+  const linesPath = withBadLines.length === 0 ? null : await writeQuarantine(folder, commitId, withBadLines)
+  const entries: LedgerEntry[] = []
+  for (const [index, { object, etag, scanned }] of landing.entries()) {
+    if (!complete[index]) continue
+    const brokenPath = scanned.broken === null ? null : await quarantineObject(folder, { ...object, etag })
+    const { read, applied, superseded, stale, quarantined, otherTable, ttlKept } = counts[index]!
+    entries.push({
+      object: object.path,
+      etag,
+      bytes: object.objectBytes,
+      lines: read,
+      applied,
+      superseded,
+      stale,
+      quarantined,
+      otherTable,
+      ttlKept,
+      status: scanned.broken === null ? 'merged' : 'broken',
+      quarantine: bad[index]!.length > 0 ? linesPath : brokenPath,
+      snapshot,
+    })
+  }
+  return entries
+}
+
+function quarantinedLines({ batch, folded }: MergedBatch, { scanned }: ScannedLanding, object: number): QuarantinedLine[] {
+  const { lines } = scanned
+  const late = folded.quarantined
+    .filter(({ line }) => batch.lines.object[line] === object)
+    .map(({ line, reason, message }): QuarantinedLine => {
+      const row = batch.lines.row[line]!
+      return { line: lines.lineNumber[row]!, reason, message, text: lines.text.subarray(lines.lineStart[row]!, lines.lineEnd[row]!) }
+    })
+  return [...scanned.quarantined, ...late]
+}
+
+const COUNT_OF_CLASS = {
+  [APPLIED]: 'applied',
+  [SUPERSEDED]: 'superseded',
+  [STALE]: 'stale',
+  [QUARANTINED]: 'quarantined',
+  [TTL_KEPT]: 'ttlKept',
+  [DEFERRED]: 'deferred',
+} as const
+
+function countsByObject({ batch, lineClass }: MergedBatch): LineCounts[] {
+  const counts = batch.landing.map(({ scanned }): LineCounts => {
+    return { ...noLines(), read: scanned.linesRead, quarantined: scanned.quarantined.length, otherTable: scanned.otherTable }
+  })
+  for (let line = 0; line < lineClass.length; line++) {
+    counts[batch.lines.object[line]!]![COUNT_OF_CLASS[lineClass[line] as keyof typeof COUNT_OF_CLASS]]++
+  }
+  for (const [index, each] of counts.entries()) {
+    const sum = each.applied + each.superseded + each.stale + each.quarantined + each.deferred + each.otherTable + each.ttlKept
+    invariant(sum === each.read, `the classes of ${batch.landing[index]!.object.path} add up to its lines (${sum} of ${each.read})`)
+  }
+  return counts
+}
+
+function reportOf(merged: MergedBatch, commitId: string, snapshot: bigint, entries: readonly LedgerEntry[]): CommitReport {
+  const sum = noLines()
+  for (const counts of countsByObject(merged)) {
+    for (const name of Object.keys(sum) as (keyof LineCounts)[]) sum[name] += counts[name]
+  }
+  const { results } = merged
+  const total = (of: (result: (typeof results)[number]) => number) => results.reduce((count, result) => count + of(result), 0)
+  return {
+    snapshot,
+    commitId,
+    lines: sum,
+    movedOut: merged.movedOut,
+    conflicts: merged.folded.fold.conflicts,
+    rows: merged.rows,
+    misfits: merged.folded.misfits,
+    merged: entries.filter(({ status }) => status === 'merged').length,
+    broken: entries.filter(({ status }) => status === 'broken').length,
+    files: { added: total(({ added }) => added.length), removed: total(({ removed }) => removed.length), kept: merged.filesKept },
+    rowGroups: { copied: total((result) => result.rowGroupsCopied), encoded: total((result) => result.rowGroupsEncoded) },
+    damaged: merged.damaged.map(({ path, message }) => ({ path, message })),
+  }
+}
+
+function summaryCounts(lines: LineCounts): Record<string, string> {
+  return Object.fromEntries(Object.entries(lines).map(([name, count]) => [`lastwrite.lines-${kebab(name)}`, String(count)]))
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}

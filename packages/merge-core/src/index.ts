@@ -1,0 +1,20 @@
+export type { Environment } from './environment.ts'
+export { DamagedObjectError, InputError, TryAgainError } from './errors.ts'
+export { type MergeOptions, type MergeProgress, mergeLanding } from './merge.ts'
+export { nodeEnvironment } from './node-environment.ts'
+export { type MergePlan, planMerge } from './plan-merge.ts'
+export { type Field, formatPrimitiveType, type PrimitiveType } from './primitive-type.ts'
+export type { StateFile } from './protected/state-file.ts'
+export {
+  explainKey,
+  type HistoryEntry,
+  type KeyExplanation,
+  type ReadOptions,
+  readTable,
+  type SnapshotFile,
+  snapshotFiles,
+  tableHistory,
+} from './read-table.ts'
+export type { LineCounts, MergeReport } from './report.ts'
+export { createTable, loadState, openTable, snapshotIdOf, type Table, type TableState } from './table.ts'
+export { parseTableDefinition, type TableDefinition } from './table-definition.ts'

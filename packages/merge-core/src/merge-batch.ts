@@ -1,0 +1,219 @@
+// One attempt at a batch: folded against the table's state, routed, merged. Nothing of it is visible before the commit.
+//
+// A task's result is kept for the next attempt under its identity: the files that it read and the changes that it applied. So after a
+// lost race exactly those tasks are merged again whose files, tombstones or changes have moved.
+// Changes of a damaged file are deferred: all lines of their keys are taken out, in every partition, and the rest is folded again.
+
+import { createHash } from 'node:crypto'
+import {
+  APPLIED,
+  CLEAR,
+  DEFERRED,
+  type FoldedChanges,
+  OPEN,
+  OPEN_OUTDONE,
+  QUARANTINED,
+  STALE,
+  SUPERSEDED,
+} from './change/fold.ts'
+import { tupleText } from './change/lines.ts'
+import { PUT, REMOVE } from './change/scanned-lines.ts'
+import { DamagedObjectError } from './errors.ts'
+import { holdsKey } from './files/find-key.ts'
+import { type IncomingChanges, INSERTED, REMOVED_ROW, REPLACED } from './files/incoming.ts'
+import { locate, type MergeTask, type StoredFile } from './files/locate.ts'
+import { type MergeContext, mergeFiles, type MergeResult } from './files/merge-files.ts'
+import { type FoldedBatch, foldBatch, type GroupedBatch } from './fold-batch.ts'
+import { partitionPath } from './iceberg/partition-path.ts'
+import type { PartitionValue } from './iceberg/transform.ts'
+import { invariant } from './invariant.ts'
+import { lookUpTombstones } from './protected/tombstones.ts'
+import { filesByPartition, mergeContextOf, type Table, type TableState } from './table.ts'
+import { defaultSpec } from './iceberg/metadata.ts'
+
+export interface PartitionTask extends MergeTask {
+  readonly partition: readonly PartitionValue[]
+}
+
+/** Results of tasks by identity. */
+export type TaskResults = Map<string, MergeResult>
+
+export interface MergedBatch {
+  readonly batch: GroupedBatch
+  readonly folded: FoldedBatch
+  readonly results: readonly MergeResult[]
+  /** Of each line its class (fold.ts), never open. */
+  readonly lineClass: Uint8Array
+  readonly rows: { readonly inserted: number; readonly replaced: number; readonly removed: number }
+  readonly movedOut: number
+  readonly damaged: readonly DamagedObjectError[]
+  /** Live data files that no task replaced. */
+  readonly filesKept: number
+}
+
+export interface BatchHooks {
+  readonly timed: <T>(step: 'plan' | 'fold' | 'merge', work: () => Promise<T>) => Promise<T>
+  readonly onTask: (done: number, total: number) => void
+}
+
+/** A batch folded and routed: what a plan tells, and what a merge goes on with. */
+export interface RoutedBatch {
+  readonly folded: FoldedBatch
+  readonly tasks: readonly PartitionTask[]
+  readonly files: ReadonlyMap<string, readonly StoredFile[]>
+}
+
+/** @param fileNames starts the name of each file that is written, never used before */
+export async function mergeBatch(
+  table: Table,
+  state: TableState,
+  batch: GroupedBatch,
+  results: TaskResults,
+  fileNames: string,
+  hooks: BatchHooks,
+): Promise<MergedBatch> {
+  const context = newFilesContext(table, state, fileNames)
+  const excluded = new Uint8Array(batch.lines.count)
+  const damaged: DamagedObjectError[] = []
+  for (;;) {
+    const routed = await routeBatch(table, state, batch, excluded, hooks)
+    const failed: PartitionTask[] = []
+    const merged: { task: PartitionTask; result: MergeResult }[] = []
+    for (const [index, task] of routed.tasks.entries()) {
+      const result = await hooks.timed('merge', () => mergeTask(context, task, routed.folded.incoming, results))
+      if (result instanceof DamagedObjectError) {
+        damaged.push(result)
+        failed.push(task)
+      } else merged.push({ task, result })
+      hooks.onTask(index + 1, routed.tasks.length)
+    }
+    if (failed.length === 0) return settleLines(batch, routed, merged, damaged)
+    for (const task of failed) deferKeys(batch, routed.folded.fold.changes, task, excluded)
+  }
+}
+
+export async function routeBatch(
+  table: Table,
+  state: TableState,
+  batch: GroupedBatch,
+  excluded: Uint8Array,
+  { timed }: Pick<BatchHooks, 'timed'>,
+): Promise<RoutedBatch> {
+  const { definition, fields } = state
+  const store = table.environment.store
+  const keyFields = fields.slice(0, definition.keyColumns)
+  const standing = await timed('fold', () => lookUpTombstones(store, state.tombstoneFiles, keyFields, batch.groups.keys))
+  const files = await timed('plan', () => filesByPartition(table, state))
+  const filesOf = (partition: number) => files.get(tupleText(batch.lines.partitions[partition]!)) ?? []
+  const limits = { floor: state.floor, watermark: state.watermark, partitionedByKey: definition.partitionedByKey }
+  const isAbsent = async (changes: FoldedChanges, change: number) =>
+    !(await holdsKey(store, filesOf(changes.partition[change]!), keyFields, batch.groups.keys, changes.key[change]!))
+  const folded = await timed('fold', () => foldBatch(batch, definition, fields, standing, limits, excluded, isAbsent))
+  const tasks: PartitionTask[] = []
+  const { changes } = folded.fold
+  for (let from = 0; from < changes.count; ) {
+    const partition = changes.partition[from]!
+    let to = from + 1
+    while (to < changes.count && changes.partition[to] === partition) to++
+    for (const task of locate(filesOf(partition), keyFields, folded.incoming, from, to, definition.fileBytes)) {
+      tasks.push({ ...task, partition: batch.lines.partitions[partition]! })
+    }
+    from = to
+  }
+  return { folded, tasks, files }
+}
+
+function newFilesContext(table: Table, state: TableState, fileNames: string): MergeContext {
+  let files = 0
+  const spec = defaultSpec(state.loaded.metadata)
+  return mergeContextOf(table, state, (partition) => {
+    const folder = partitionPath(spec, partition)
+    const name = `${fileNames}-${String(files++).padStart(5, '0')}.parquet`
+    return [`${state.location}/data`, folder, name].filter((step) => step !== '').join('/')
+  })
+}
+
+async function mergeTask(
+  context: MergeContext,
+  task: PartitionTask,
+  incoming: IncomingChanges,
+  results: TaskResults,
+): Promise<MergeResult | DamagedObjectError> {
+  const identity = taskIdentity(context, task, incoming)
+  const known = results.get(identity)
+  if (known !== undefined) return known
+  try {
+    const result = await mergeFiles(context, task.partition, task, incoming)
+    results.set(identity, result)
+    return result
+  } catch (error) {
+    if (error instanceof DamagedObjectError) return error
+    throw error
+  }
+}
+
+/** What a task's result depends on: the columns, the partition, the files with their deletes, the changes with their versions. */
+function taskIdentity(context: MergeContext, task: PartitionTask, incoming: IncomingChanges): string {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([context.fields, tupleText(task.partition), task.files.map(({ file, deletes }) => [file.path, deletes.map(({ path }) => path)])]))
+  hash.update(incoming.operation.subarray(task.from, task.to))
+  for (const strings of [incoming.keys, incoming.versions, incoming.expiryVersions]) {
+    const first = strings.starts[task.from]!
+    hash.update(strings.starts.slice(task.from, task.to + 1).map((start) => start - first))
+    hash.update(strings.bytes.subarray(first, strings.starts[task.to]!))
+  }
+  return hash.digest('hex')
+}
+
+function deferKeys({ lines, groups }: GroupedBatch, changes: FoldedChanges, task: MergeTask, excluded: Uint8Array): void {
+  for (let change = task.from; change < task.to; change++) {
+    const key = changes.key[change]!
+    for (let i = groups.starts[key]!; i < groups.starts[key + 1]!; i++) excluded[groups.order[i]!] = DEFERRED
+  }
+  invariant(lines.count === excluded.length, 'every line has its class')
+}
+
+/** Gives every open line its class by what the stored rows made of its change. */
+function settleLines(
+  batch: GroupedBatch,
+  { folded, files }: RoutedBatch,
+  merged: readonly { readonly task: MergeTask; readonly result: MergeResult }[],
+  damaged: readonly DamagedObjectError[],
+): MergedBatch {
+  const { changes, tombstoneLines } = folded.fold
+  const lineClass = folded.fold.lineClass.slice()
+  for (const { line } of folded.quarantined) lineClass[line] = QUARANTINED
+  const leavesTombstone = new Uint8Array(batch.lines.count)
+  for (const line of tombstoneLines) leavesTombstone[line] = 1
+  const rows = { inserted: 0, replaced: 0, removed: 0 }
+  let movedOut = 0
+  for (const { task, result } of merged) {
+    for (let change = task.from; change < task.to; change++) {
+      const outcome = result.outcomes[change - task.from]!
+      const line = changes.line[change]!
+      const operation = changes.operation[change]!
+      if (outcome === INSERTED) rows.inserted++
+      if (outcome === REPLACED) rows.replaced++
+      if (outcome === REMOVED_ROW) rows.removed++
+      if (outcome === REMOVED_ROW && operation === CLEAR) movedOut++
+      if (operation === PUT) lineClass[line] = outcome === INSERTED || outcome === REPLACED ? APPLIED : STALE
+      if (operation === REMOVE) {
+        const applied = outcome === REMOVED_ROW || leavesTombstone[line] === 1
+        lineClass[line] = applied ? APPLIED : lineClass[line] === OPEN_OUTDONE ? SUPERSEDED : STALE
+      }
+    }
+  }
+  invariant(!lineClass.includes(OPEN) && !lineClass.includes(OPEN_OUTDONE), 'every line ends in a class')
+  const filesLive = [...files.values()].reduce((sum, stored) => sum + stored.length, 0)
+  const filesRemoved = merged.reduce((sum, { result }) => sum + result.removed.length, 0)
+  return {
+    batch,
+    folded,
+    results: merged.map(({ result }) => result),
+    lineClass,
+    rows,
+    movedOut,
+    damaged,
+    filesKept: filesLive - filesRemoved,
+  }
+}

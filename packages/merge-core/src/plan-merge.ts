@@ -1,0 +1,96 @@
+// What a merge would do: everything up to the point where data files are opened.
+
+import { OPEN, OPEN_OUTDONE, QUARANTINED, STALE, SUPERSEDED } from './change/fold.ts'
+import { groupBatch } from './fold-batch.ts'
+import { defaultSpec } from './iceberg/metadata.ts'
+import { partitionPath } from './iceberg/partition-path.ts'
+import { routeBatch } from './merge-batch.ts'
+import { readLedger } from './protected/ledger.ts'
+import { listLanding, type ScannedLanding, type SkippedLanding, scanLanding } from './scan-landing.ts'
+import { loadState, type Table, type TableState } from './table.ts'
+
+export interface MergePlan {
+  readonly table: string
+  readonly location: string
+  readonly objects: { readonly listed: number; readonly alreadyMerged: number; readonly toMerge: number; readonly skipped: number }
+  /** `open` lines can still win: the stored rows decide. */
+  readonly lines: {
+    readonly read: number
+    readonly open: number
+    readonly superseded: number
+    readonly stale: number
+    readonly quarantined: number
+    readonly otherTable: number
+  }
+  readonly tasks: readonly {
+    readonly partition: string
+    readonly files: number
+    readonly fileBytes: number
+    readonly changes: number
+    /** No data file is read or written: removals of keys that no file can hold. */
+    readonly tombstonesOnly: boolean
+  }[]
+  readonly bytes: { readonly landing: number; readonly files: number }
+  readonly advice: readonly string[]
+}
+
+/** A tick that touches so much of a large table rewrites nearly all of it. */
+const SCATTERED_SHARE = 0.5
+const SCATTERED_BYTES_MIN = 1024 * 1024 * 1024
+
+/** Reads landing objects and metadata, no data file; writes nothing. Takes all landing objects as one commit. */
+export async function planMerge(table: Table, landing: readonly string[]): Promise<MergePlan> {
+  const { store } = table.environment
+  const state = await loadState(table)
+  const ledger = await readLedger(store, state.ledgerFiles)
+  const listed = await listLanding(store, landing)
+  const unknown = listed.filter((object) => !ledger.has(object.path, object.etag))
+  const scanned: (ScannedLanding | SkippedLanding)[] = []
+  for (const object of unknown) scanned.push(await scanLanding(store, object, state.definition))
+  const readable = scanned.filter((each): each is ScannedLanding => !('reason' in each))
+  const batch = groupBatch(readable)
+  const excluded = new Uint8Array(batch.lines.count)
+  const { folded, tasks, files } = await routeBatch(table, state, batch, excluded, { timed: (_, work) => work() })
+  const classes = folded.fold.lineClass
+  const count = (...wanted: number[]) => classes.reduce((sum, lineClass) => sum + (wanted.includes(lineClass) ? 1 : 0), 0)
+  const sum = (of: (landed: ScannedLanding) => number) => readable.reduce((total, landed) => total + of(landed), 0)
+  const spec = defaultSpec(state.loaded.metadata)
+  const fileBytes = tasks.reduce((total, task) => total + bytesOf(task.files), 0)
+  const tableBytes = [...files.values()].reduce((total, each) => total + bytesOf(each), 0)
+  return {
+    table: state.definition.table,
+    location: table.location,
+    objects: { listed: listed.length, alreadyMerged: listed.length - unknown.length, toMerge: readable.length, skipped: scanned.length - readable.length },
+    lines: {
+      read: sum(({ scanned }) => scanned.linesRead),
+      open: classes.length - count(SUPERSEDED, STALE, QUARANTINED),
+      superseded: count(SUPERSEDED),
+      stale: count(STALE),
+      quarantined: count(QUARANTINED) + sum(({ scanned }) => scanned.quarantined.length),
+      otherTable: sum(({ scanned }) => scanned.otherTable),
+    },
+    tasks: tasks.map((task) => ({
+      partition: partitionPath(spec, task.partition),
+      files: task.files.length,
+      fileBytes: bytesOf(task.files),
+      changes: task.to - task.from,
+      tombstonesOnly: !task.touchesFiles,
+    })),
+    bytes: { landing: readable.reduce((total, { object }) => total + object.objectBytes, 0), files: fileBytes },
+    advice: adviceFor(state, fileBytes, tableBytes),
+  }
+}
+
+function bytesOf(files: readonly { readonly file: { readonly fileBytes: number } }[]): number {
+  return files.reduce((total, { file }) => total + file.fileBytes, 0)
+}
+
+function adviceFor(state: TableState, touchedBytes: number, tableBytes: number): string[] {
+  if (tableBytes < SCATTERED_BYTES_MIN || touchedBytes < SCATTERED_SHARE * tableBytes) return []
+  const time = state.definition.columns.find((column) => column.type.kind === 'timestamptz')
+  const remedy =
+    time === undefined
+      ? 'an attribute that holds the time of creation, and a partition by its day, would keep them together'
+      : `a table partitioned by day(${time.name}), if ${time.name} never changes, would keep them together`
+  return [`the changes are scattered over ${Math.round((100 * touchedBytes) / tableBytes)} % of the table's bytes: ${remedy}`]
+}
