@@ -93,12 +93,20 @@ export function rowsOfColumns(
 
 /** The first and last key of each row group. */
 export function keyRangesOfTombstones({ footer, file }: OpenStateFile): readonly KeyRange[] {
-  const ranges = keyRangesOf(footer)
-  if (ranges !== null) return ranges
-  throw new DamagedObjectError(
-    file.path,
-    'its footer does not say which keys its row groups hold; roll back, or restore it',
-  )
+  const damaged = (options?: ErrorOptions) =>
+    new DamagedObjectError(
+      file.path,
+      'its footer does not say which keys its row groups hold; restore it or roll back',
+      options,
+    )
+  let ranges: KeyRange[] | null
+  try {
+    ranges = keyRangesOf(footer)
+  } catch (cause) {
+    throw damaged({ cause })
+  }
+  if (ranges === null) throw damaged()
+  return ranges
 }
 
 const KINDS = [REMOVED, MOVED, EXPIRED]
