@@ -5,6 +5,7 @@ import { arrivalsOf, type LandedLine, type LandedObject, type TableSpec } from '
 import { type HandChange, handTable, line, objectOf } from './hand-changes.ts'
 import { expectedRows } from './model.ts'
 import { rowsById } from './read-rows.ts'
+import { LOCATION } from './stored-table.ts'
 import {
   createTestTable,
   environmentOver,
@@ -12,7 +13,6 @@ import {
   expectSortedAndDisjoint,
   inOrder,
   LANDING,
-  LOCATION,
   land,
   storedRows,
 } from './table-run.ts'
@@ -101,7 +101,7 @@ async function merge(spec: TableSpec, { store, merged }: Node, lines: readonly L
   const report = await mergeLanding(table, [LANDING])
   expectLines(report, objects)
   const node = { store: next, merged: [...merged, objects] }
-  const files = await storedRows(spec, table, next)
+  const files = await storedRows(spec, next)
   expectSortedAndDisjoint(spec, files)
   const arrived = node.merged
     .slice(1)

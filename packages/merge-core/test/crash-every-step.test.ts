@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { createTable, mergeLanding, openTable, parseTableDefinition, type Table } from '../src/index.ts'
+import { createTable, mergeLanding, openTable, parseTableDefinition } from '../src/index.ts'
 import { type Fault, type MemoryStore, memoryStore } from '../src/store/memory.ts'
 import { arrivalsOf, type LandedObject, type TableSpec } from './change-sets.ts'
 import { handTable, line, objectOf } from './hand-changes.ts'
 import { type Cells, expectedRows } from './model.ts'
 import { rowsById } from './read-rows.ts'
+import { LOCATION } from './stored-table.ts'
 import {
   createTestTable,
   environmentOver,
@@ -13,7 +14,6 @@ import {
   expectSortedAndDisjoint,
   inOrder,
   LANDING,
-  LOCATION,
   land,
   storedRows,
 } from './table-run.ts'
@@ -74,8 +74,8 @@ const faults: readonly { name: string; fault: Fault }[] = [
 /** The errors that a broken call may end a run with; any other is a defect. */
 const EXPECTED_ERRORS = ['SimulatedCrash', 'TryAgainError']
 
-async function rowsOf(spec: TableSpec, table: Table, store: MemoryStore): Promise<[string, Cells][]> {
-  const files = await storedRows(spec, table, store)
+async function rowsOf(spec: TableSpec, store: MemoryStore): Promise<[string, Cells][]> {
+  const files = await storedRows(spec, store)
   expectSortedAndDisjoint(spec, files)
   return inOrder(rowsById(spec, files))
 }
@@ -112,14 +112,14 @@ describe.each(scenarios)('$name', ({ spec, before, landing }) => {
         expectOnlyCreated(store)
 
         const left = store.clone()
-        const seen = await rowsOf(spec, await openTable(LOCATION, environmentOver(left, 3)), left)
+        const seen = await rowsOf(spec, left)
         expect([rowsBefore, rowsAfter], place).toContainEqual(seen)
         if (!(outcome instanceof Error) && outcome.exitCode === 0) expect(seen, place).toEqual(rowsAfter)
 
         const table = await openTable(LOCATION, environmentOver(left, 4))
         const second = await mergeLanding(table, [LANDING])
         expect(second.exitCode, place).toBe(0)
-        expect(await rowsOf(spec, table, left), place).toEqual(rowsAfter)
+        expect(await rowsOf(spec, left), place).toEqual(rowsAfter)
         await expectLedger(
           left,
           [...before, ...landing].map(({ name }) => LANDING + name),
@@ -149,7 +149,7 @@ describe('the creation of a table', () => {
       })
       await land(left, [stand(byKey)])
       await mergeLanding(table, [LANDING])
-      expect(await rowsOf(byKey, table, left)).toEqual(inOrder(expectedRows(arrivalsOf([[stand(byKey)]]))))
+      expect(await rowsOf(byKey, left)).toEqual(inOrder(expectedRows(arrivalsOf([[stand(byKey)]]))))
     }
   })
 })

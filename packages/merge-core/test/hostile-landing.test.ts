@@ -7,17 +7,8 @@ import { type HandChange, handTable, landedChange, line, objectOf } from './hand
 import { encodeLine, PLAIN_SPELLING } from './landing-lines.ts'
 import type { Cells } from './model.ts'
 import { rowsById } from './read-rows.ts'
-import {
-  createTestTable,
-  currentFiles,
-  currentMetadata,
-  environmentOver,
-  LANDING,
-  LOCATION,
-  land,
-  ledger,
-  storedRows,
-} from './table-run.ts'
+import { currentFiles, currentMetadata, LOCATION, ledger } from './stored-table.ts'
+import { createTestTable, environmentOver, LANDING, land, storedRows } from './table-run.ts'
 
 const byKey = handTable(['bucket(pk, 4)'])
 const byRegion = handTable(['identity(region)'])
@@ -35,8 +26,8 @@ async function bench(spec: TableSpec = byKey): Promise<Bench> {
   return { spec, store, table: await createTestTable(spec, environmentOver(store)) }
 }
 
-async function rows({ spec, table, store }: Bench): Promise<Cells[]> {
-  return [...rowsById(spec, await storedRows(spec, table, store)).values()]
+async function rows({ spec, store }: Bench): Promise<Cells[]> {
+  return [...rowsById(spec, await storedRows(spec, store)).values()]
 }
 
 async function keysStored(of: Bench): Promise<(string | null)[]> {
@@ -74,8 +65,8 @@ interface QuarantineEntry {
 
 /** The entries of all quarantine files that the ledger names. */
 async function quarantine({ store }: Bench): Promise<QuarantineEntry[]> {
-  const { json } = await currentMetadata(store)
-  const state = (json.properties['lastwrite.state'] as string).replace(/\/?$/, '/')
+  const { properties } = await currentMetadata(store)
+  const state = (properties['lastwrite.state'] as string).replace(/\/?$/, '/')
   const names = new Set((await ledger(store)).flatMap((entry) => (entry.quarantine === null ? [] : [entry.quarantine])))
   const objects = store.snapshot()
   return [...names].flatMap((name) => {
@@ -370,7 +361,7 @@ describe('a data file that is damaged', () => {
     const of = await bench(byRegion)
     await land(of.store, [objectOf('stand.ndjson', stand)])
     await mergeLanding(of.table, [LANDING])
-    const files = await currentFiles(of.table)
+    const files = await currentFiles(of.store)
     const victim = files.find(({ partition }) => partition[0] === 'A')?.path as string
     const bytes = of.store.snapshot().get(victim)?.bytes as Uint8Array
     damage(of.store, victim, bytes)

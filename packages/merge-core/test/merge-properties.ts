@@ -10,10 +10,10 @@ import { localStore } from '../src/store/local.ts'
 import { type MemoryStore, memoryStore } from '../src/store/memory.ts'
 import { arrivalsOf, type ChangeSet, type LandedObject, type TableSpec } from './change-sets.ts'
 import { type Cells, expectedRows } from './model.ts'
-import { cellsOfBatches, type DataFile, readByDuckDB, rowKey, rowsById } from './read-rows.ts'
+import { cellsOfBatches, readByDuckDB, rowKey, rowsById } from './read-rows.ts'
+import { currentFiles } from './stored-table.ts'
 import {
   createTestTable,
-  currentFiles,
   environmentOver,
   expectLedger,
   expectLines,
@@ -38,7 +38,7 @@ export async function expectModelInMemory({ table: spec, merges }: ChangeSet): P
     const report = await mergeLanding(table, [LANDING])
     expectLines(report, objects)
     expect(report).toMatchObject({ exitCode: 0, conflicts: 0, damaged: [] })
-    const files = await storedRows(spec, table, store)
+    const files = await storedRows(spec, store)
     expectSortedAndDisjoint(spec, files)
     const expected = expectedRows(arrivalsOf(merges.slice(0, number + 1)))
     expect(inOrder(rowsById(spec, files)), `after merge ${number}`).toEqual(inOrder(expected))
@@ -55,13 +55,13 @@ async function expectLibraryReadsTheSame(spec: TableSpec, table: Table, store: M
   const batches: RecordBatch[] = []
   for await (const batch of readTable(table)) batches.push(batch)
   const byKey = (a: Cells, b: Cells) => (rowKey(spec, a) < rowKey(spec, b) ? -1 : 1)
-  const stored = (await storedRows(spec, table, store)).flatMap(({ rows }) => rows)
+  const stored = (await storedRows(spec, store)).flatMap(({ rows }) => rows)
   expect(cellsOfBatches(spec, batches).sort(byKey)).toEqual(stored.sort(byKey))
 }
 
 /** A second merge of what is merged already makes no snapshot and opens no data file. */
 async function expectNothingToDo(table: Table, store: MemoryStore): Promise<void> {
-  const files = await currentFiles(table)
+  const files = await currentFiles(store)
   const from = store.calls
   const report = await mergeLanding(table, [LANDING])
   expect(report).toMatchObject({ snapshot: null, commits: [], exitCode: 0, lines: { read: 0 } })
@@ -80,7 +80,7 @@ async function expectNothingChangesFromElsewhere(
   landed: readonly LandedObject[],
 ): Promise<void> {
   const elsewhere = 'memory://landing/again/'
-  const files = await currentFiles(table)
+  const files = await currentFiles(store)
   await land(store, landed, elsewhere)
   const report = await mergeLanding(table, [elsewhere])
   expectLines(report, landed)
@@ -88,7 +88,7 @@ async function expectNothingChangesFromElsewhere(
   expect(report).toMatchObject({ exitCode: 0, files: { added: 0, removed: 0 }, movedOut: 0 })
   expect(report.rows).toEqual({ inserted: 0, replaced: 0, removed: 0 })
   expect(report.snapshot).not.toBeNull()
-  expect(await currentFiles(table)).toEqual(files)
+  expect(await currentFiles(store)).toEqual(files)
 }
 
 /** The same on a local folder, read back by DuckDB at the end. */
@@ -102,7 +102,7 @@ export async function expectModelInFolder({ table: spec, merges }: ChangeSet): P
       await land(store, objects, `${url}/landing/`)
       await mergeLanding(table, [`${url}/landing/`])
     }
-    const files: DataFile[] = await currentFiles(table)
+    const files = await currentFiles(store, `${url}/orders`)
     const rows = await readByDuckDB(spec, files, (path) => path.slice('file://'.length))
     expect(inOrder(rowsById(spec, rows))).toEqual(inOrder(expectedRows(arrivalsOf(merges))))
   } finally {

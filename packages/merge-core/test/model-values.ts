@@ -91,8 +91,7 @@ const digits = (max: number) =>
     { weight: 1, arbitrary: fc.constantFrom('9'.repeat(max), `1${'0'.repeat(max - 2)}1`) },
   )
 
-/** Any number that DynamoDB takes: 38 digits, powers of the first digit from −130 to 125. The one power whose canonical form is
- *  a matter of reading (1 to 9.99… × 10⁻⁷) is left out. */
+/** Any number that DynamoDB takes: 38 digits, powers of the first digit from −130 to 125. */
 export const decimals: fc.Arbitrary<Decimal> = fc
   .tuple(
     fc.boolean(),
@@ -101,7 +100,7 @@ export const decimals: fc.Arbitrary<Decimal> = fc
   )
   .map(([negative, text, power]) => {
     const { digits: significant } = parseNumber(text)
-    const exponent = (power === -7 ? -8 : power) - significant.length + 1
+    const exponent = power - significant.length + 1
     return significant === '0' ? parseNumber('0') : { negative, digits: significant, exponent }
   })
 
@@ -430,12 +429,21 @@ export function canonicalExtra(text: string): string {
 }
 
 function canonicalTyped(typed: unknown): unknown {
-  const [[kind, inner]] = Object.entries(typed as Record<string, unknown>) as [[string, unknown]]
-  if (kind === 'N') return { N: canonicalNumber(parseNumber(inner as string)) }
-  if (kind === 'NS') return { NS: (inner as string[]).map((text) => canonicalNumber(parseNumber(text))) }
+  const members = Object.entries((typed ?? {}) as Record<string, unknown>)
+  // No DynamoDB value: kept as it came.
+  if (members.length !== 1) return typed
+  const [kind, inner] = members[0] as [string, unknown]
+  if (kind === 'N') return { N: canonicalText(inner) }
+  if (kind === 'NS') return { NS: (inner as unknown[]).map(canonicalText) }
   if (kind === 'L') return { L: (inner as unknown[]).map(canonicalTyped) }
   if (kind === 'M') return { M: mapEntries(inner as Record<string, unknown>, canonicalTyped) }
   return { [kind]: inner }
+}
+
+function canonicalText(number: unknown): unknown {
+  return typeof number === 'string' && /^[+-]?[\d.]+([eE][+-]?\d+)?$/.test(number)
+    ? canonicalNumber(parseNumber(number))
+    : number
 }
 
 function mapEntries(of: Record<string, unknown>, each: (value: unknown) => unknown): Record<string, unknown> {

@@ -3,15 +3,15 @@
 
 import { expect } from 'vitest'
 import type { Environment } from '../src/environment.ts'
-import { createTable, type MergeReport, parseTableDefinition, snapshotFiles, type Table } from '../src/index.ts'
+import { createTable, type MergeReport, parseTableDefinition, type Table } from '../src/index.ts'
 import type { MemoryStore } from '../src/store/memory.ts'
 import type { ObjectStore } from '../src/store/object-store.ts'
 import type { LandedObject, TableSpec } from './change-sets.ts'
 import type { Cells } from './model.ts'
 import { partitionText } from './model-partitions.ts'
-import { type DataFile, type FileRows, readByHyparquet, readParquet, rowsById } from './read-rows.ts'
+import { type FileRows, readByHyparquet, rowsById } from './read-rows.ts'
+import { currentFiles, LOCATION, ledger, readObject } from './stored-table.ts'
 
-export const LOCATION = 'memory://lake/orders'
 export const LANDING = 'memory://landing/orders/'
 
 /** Time, randomness and names that are the same in every run with the same seed. */
@@ -45,20 +45,9 @@ export async function land(store: ObjectStore, objects: readonly LandedObject[],
   }
 }
 
-export async function readObject(store: ObjectStore, path: string): Promise<Uint8Array> {
-  const result = await store.get(path)
-  if (result.kind !== 'ok') throw new Error(`${path}: ${result.kind}`)
-  return result.bytes
-}
-
-/** The current snapshot's rows by hyparquet, file by file in the order that the library gives. */
-export async function storedRows(spec: TableSpec, table: Table, store: ObjectStore): Promise<FileRows> {
-  return readByHyparquet(spec, await currentFiles(table), (path) => readObject(store, path))
-}
-
-export async function currentFiles(table: Table): Promise<DataFile[]> {
-  const files = await snapshotFiles(table)
-  return files.map(({ path, partition }) => ({ path, partition }))
+/** The current snapshot's rows by hyparquet, file by file. */
+export async function storedRows(spec: TableSpec, store: ObjectStore): Promise<FileRows> {
+  return readByHyparquet(spec, await currentFiles(store), (path) => readObject(store, path))
 }
 
 // Reports
@@ -123,58 +112,6 @@ export function expectOnlyCreated(store: MemoryStore): void {
       operation === 'delete' || (operation === 'put' && mode !== 'create' && !path.endsWith('/version-hint.text')),
   )
   expect(others).toEqual([])
-}
-
-/** The table's metadata as the store holds it, found without the library: the version file with the highest number. */
-export async function currentMetadata(
-  store: ObjectStore,
-  location = LOCATION,
-): Promise<{ path: string; version: number; json: TableMetadata }> {
-  const listed = await store.list(`${location}/metadata/`)
-  if (listed.kind !== 'ok') throw new Error(listed.kind)
-  const versions = listed.objects.flatMap(({ path }) => {
-    const match = /\/v(\d+)\.metadata\.json$/.exec(path)
-    return match === null ? [] : [{ path, version: Number(match[1]) }]
-  })
-  const { path, version } = versions.sort((a, b) => a.version - b.version).at(-1) as (typeof versions)[number]
-  return { path, version, json: JSON.parse(Buffer.from(await readObject(store, path)).toString()) as TableMetadata }
-}
-
-export interface TableMetadata {
-  readonly properties: Readonly<Record<string, string>>
-  readonly snapshots?: readonly { readonly 'snapshot-id': number; readonly summary: Readonly<Record<string, string>> }[]
-  readonly [name: string]: unknown
-}
-
-export interface LedgerEntry {
-  readonly object: string
-  readonly etag: string
-  readonly lines: bigint
-  readonly quarantined: bigint
-  readonly status: string
-  readonly quarantine: string | null
-}
-
-/** The rows of the table's ledger files. */
-export async function ledger(store: ObjectStore, location = LOCATION): Promise<LedgerEntry[]> {
-  return stateRows(store, 'lastwrite.ledger', location) as Promise<unknown[]> as Promise<LedgerEntry[]>
-}
-
-export async function tombstones(store: ObjectStore, location = LOCATION): Promise<Record<string, unknown>[]> {
-  return stateRows(store, 'lastwrite.tombstones', location)
-}
-
-async function stateRows(store: ObjectStore, property: string, location: string): Promise<Record<string, unknown>[]> {
-  const { json } = await currentMetadata(store, location)
-  const files = JSON.parse(json.properties[property] ?? '[]') as (string | { path: string })[]
-  const state = json.properties['lastwrite.state'] as string
-  const rows = await Promise.all(
-    files.map(async (file) => {
-      const path = typeof file === 'string' ? file : file.path
-      return readParquet(await readObject(store, path.includes('://') ? path : `${state.replace(/\/?$/, '/')}${path}`))
-    }),
-  )
-  return rows.flat()
 }
 
 /** Every object that landed stands in the ledger once, with its lines, and nothing else does. */
