@@ -17,10 +17,10 @@ export function printPlan(plan: MergePlan): void {
       'objects',
       `${count(objects.toMerge)} to merge, ${byteSize(plan.bytes.landing)}; ${count(objects.alreadyMerged)} already merged`,
     ],
-    ['lines', `${count(read)} read; before the files are read: ${breakdown(classes) || 'all can still win'}`],
+    ['lines', `${count(read)} read: ${breakdown({ ...classes })}`],
     ['files', `${byteSize(plan.bytes.files)} in the files that are touched`],
   ])
-  if (tasks.length > 0) print('')
+  print('')
   printTable(
     ['partition', 'changes', 'files', 'bytes', ''],
     tasks

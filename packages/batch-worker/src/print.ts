@@ -43,9 +43,16 @@ export function printJson(value: unknown): void {
   print(toJson(value, 2))
 }
 
-/** JSON text in which a bigint is a number with all its digits. */
+/** JSON text in which a bigint is a number with all its digits, and bytes are base64. */
 export function toJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? exactNumber(part.toString()) : part), indent)
+  return JSON.stringify(value, jsonPart, indent)
+}
+
+/** Asks the holder for the value, since a Buffer has turned itself into an object of numbers by now. */
+function jsonPart(this: Record<string, unknown>, name: string, part: unknown): unknown {
+  if (typeof part === 'bigint') return exactNumber(part.toString())
+  const value = this[name]
+  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : part
 }
 
 /** A number that JSON.stringify writes digit by digit as `text` has it. */
@@ -70,12 +77,26 @@ export function byteSize(bytes: number): string {
   return `${(bytes / 1024 ** power).toFixed(1)} ${['KiB', 'MiB', 'GiB', 'TiB'][power - 1]}`
 }
 
-/** `10 merged · 2 broken`, without the parts that are zero. */
+/** `2026-11-24T08:00:00.000Z`. */
+export function isoTime(epochSeconds: number): string {
+  return new Date(epochSeconds * 1000).toISOString()
+}
+
+/** `10 merged · 2 broken · 1 of another table`, without the parts that are zero. */
 export function breakdown(parts: Readonly<Record<string, number>>): string {
   return Object.entries(parts)
     .filter(([, value]) => value !== 0)
-    .map(([name, value]) => `${count(value)} ${name}`)
+    .map(([name, value]) => `${count(value)} ${WORDS[name] ?? name}`)
     .join(' · ')
+}
+
+/** What the counts of reports and plans are called, where their name is not a word. */
+const WORDS: Readonly<Record<string, string>> = {
+  open: 'can still win',
+  otherTable: 'of another table',
+  ttlKept: 'kept as expired',
+  alreadyMerged: 'already merged',
+  movedOut: 'moved out',
 }
 
 function withoutTrailingBlanks(text: string): string {

@@ -1,5 +1,6 @@
 export type { Environment } from './environment.ts'
 export { DamagedObjectError, InputError, TryAgainError } from './errors.ts'
+export { keyFromJson } from './key-from-json.ts'
 export { type MergeOptions, type MergeProgress, mergeLanding } from './merge.ts'
 export { nodeEnvironment } from './node-environment.ts'
 export { type MergePlan, planMerge } from './plan-merge.ts'

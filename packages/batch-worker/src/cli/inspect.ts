@@ -2,7 +2,7 @@ import { formatPrimitiveType, loadState, type StateFile, snapshotFiles, snapshot
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
-import { byteSize, count, counted, print, printFacts, printJson, printTable } from '../print.ts'
+import { byteSize, count, counted, isoTime, print, printFacts, printJson, printTable } from '../print.ts'
 
 const PARTITIONS_SHOWN_MAX = 40
 
@@ -53,8 +53,8 @@ async function inspect(text: string) {
       folder: state.stateFolder,
       tombstones: sizeOf(state.tombstoneFiles),
       ledger: sizeOf(state.ledgerFiles),
-      watermark: isoTime(state.watermark),
-      floor: isoTime(state.floor),
+      watermark: timeOrNull(state.watermark),
+      floor: timeOrNull(state.floor),
     },
     definition: JSON.parse(definition.text) as unknown,
   }
@@ -96,7 +96,7 @@ function printInspected(inspected: Inspected): void {
     inspected.columns.map(({ id, name, type, attribute }) => [String(id), name, type, attribute ?? '']),
     [true],
   )
-  if (partitions.length > 0) print('')
+  print('')
   printTable(
     ['partition', 'files', 'rows', 'bytes'],
     partitions
@@ -114,6 +114,6 @@ function sum<T>(all: readonly T[], of: (one: T) => number): number {
   return all.reduce((total, one) => total + of(one), 0)
 }
 
-function isoTime(epochSeconds: number | null): string | null {
-  return epochSeconds === null ? null : new Date(epochSeconds * 1000).toISOString()
+function timeOrNull(epochSeconds: number | null): string | null {
+  return epochSeconds === null ? null : isoTime(epochSeconds)
 }

@@ -38,7 +38,7 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
   const progress = showProgress(options)
   if (options.dryRun) {
-    const plan = await planMerge(table, landing, { onProgress: progress.show }).finally(progress.stop)
+    const plan = await planMerge(table, landing)
     return options.json ? printJson(plan) : printPlan(plan)
   }
   const report = await mergeLanding(table, landing, { onProgress: progress.show }).finally(progress.stop)
@@ -65,20 +65,18 @@ function printReport(report: MergeReport): void {
   }
   const { read, ...classes } = lines
   const { total, ...steps } = seconds
+  const { merged, broken, alreadyMerged } = objects
   print(`${report.table}: snapshot ${report.snapshot}`)
   printFacts([
-    [
-      'objects',
-      breakdown({ ...{ merged: objects.merged, broken: objects.broken }, 'already merged': objects.alreadyMerged }),
-    ],
-    ['lines', `${count(read)} read: ${breakdown(classes)}`],
-    ['rows', breakdown({ ...rows, 'moved out': report.movedOut })],
+    ['objects', breakdown({ merged, broken, alreadyMerged })],
+    ['lines', `${count(read)} read: ${breakdown({ ...classes })}`],
+    ['rows', breakdown({ ...rows, movedOut: report.movedOut })],
     ['files', breakdown({ ...files })],
     ['row groups', breakdown({ ...rowGroups })],
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
     [
-      'time',
-      `${total.toFixed(2)} s: ${Object.entries(steps)
+      'seconds',
+      `${total.toFixed(2)}: ${Object.entries(steps)
         .map(([step, s]) => `${step} ${s.toFixed(2)}`)
         .join(' · ')}`,
     ],

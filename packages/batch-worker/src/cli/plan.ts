@@ -1,18 +1,9 @@
 import { planMerge } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
-import {
-  example,
-  jsonOption,
-  landingOption,
-  landingPrefixes,
-  type OutputOptions,
-  quietOption,
-  TABLE_ARGUMENT,
-} from '../options.ts'
+import { example, jsonOption, landingOption, landingPrefixes, TABLE_ARGUMENT } from '../options.ts'
 import { printJson } from '../print.ts'
 import { printPlan } from '../print-plan.ts'
-import { showProgress } from '../progress.ts'
 import { toLandingPrefix } from '../table-location.ts'
 
 export function planCommand(): Command {
@@ -21,16 +12,14 @@ export function planCommand(): Command {
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(landingOption())
     .addOption(jsonOption('the plan'))
-    .addOption(quietOption())
     .addHelpText('after', example('lastwrite plan ./lake/orders --landing ./landing/orders'))
     .action(plan)
 }
 
-async function plan(text: string, options: OutputOptions, command: Command): Promise<void> {
+async function plan(text: string, options: { readonly json?: true }, command: Command): Promise<void> {
   const table = await openTableAt(text)
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
-  const progress = showProgress(options)
-  const plan = await planMerge(table, landing, { onProgress: progress.show }).finally(progress.stop)
+  const plan = await planMerge(table, landing)
   if (options.json) printJson(plan)
   else printPlan(plan)
 }

@@ -1,8 +1,8 @@
-import { explainKey, InputError } from '@lastwrite/merge-core'
+import { explainKey, type KeyExplanation, keyFromJson } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
-import { print, printFacts, printJson, toJson } from '../print.ts'
+import { counted, isoTime, print, printFacts, printJson, toJson } from '../print.ts'
 
 interface WhyOptions {
   readonly key: string
@@ -22,44 +22,34 @@ export function whyCommand(): Command {
 }
 
 async function why(text: string, options: WhyOptions): Promise<void> {
-  const key = parseKey(options.key)
   const table = await openTableAt(text)
-  const answer = await explainKey(table, key)
-  if (options.json) return printJson(answer)
-  print(`${toJson(answer.key)} in snapshot ${answer.snapshot}`)
-  for (const found of answer.partitions) {
+  const answer = await explainKey(table, keyFromJson(table.definition, options.key))
+  if (options.json) printJson(answer)
+  else printAnswer(answer)
+}
+
+function printAnswer({ key, snapshot, rows, tombstones }: KeyExplanation): void {
+  print(
+    `${toJson(key)} in snapshot ${snapshot ?? 'none'}: ${rows.length === 0 ? 'no row' : counted(rows.length, 'row')}`,
+  )
+  for (const { partition, file, stream, sequence, updatedAt, row } of rows) {
     print('')
     printFacts([
-      ['partition', found.partition],
-      ['file', found.file],
-      ['stream', found.stream ?? ''],
-      ['sequence', found.sequence ?? ''],
-      ['updated at', found.updatedAt ?? ''],
-      ...Object.entries(found.row).map(([name, value]): [string, string] => [`  ${name}`, toJson(value)]),
+      ['written by', `sequence ${sequence ?? 'none'} of stream ${stream ?? 'none'}`],
+      ['updated at', updatedAt ?? ''],
+      ['partition', partition],
+      ['file', file],
+    ])
+    printFacts(Object.entries(row).map(([name, value]): [string, string] => [`  ${name}`, toJson(value)]))
+  }
+  for (const { kind, stream, sequence, at } of tombstones) {
+    print('')
+    printFacts([
+      [kind, `${isoTime(at)} by sequence ${sequence} of stream ${stream}`],
+      ['so', kind === 'expired' ? 'the row, if any, is marked as expired' : 'an older put of this key has no effect'],
     ])
   }
-  if (answer.partitions.length === 0) print('no row')
-  for (const { kind, stream, sequence, at } of answer.tombstones) {
-    print(`\n${kind} at ${at} by sequence ${sequence} of stream ${stream}: older changes of this key are stale`)
+  if (rows.length + tombstones.length === 0) {
+    print('no removal is remembered: no change of this key was merged, or its removal is older than the horizon')
   }
-  if (answer.partitions.length + answer.tombstones.length === 0) {
-    print('and no removal is remembered: no change of this key was merged, or its removal is older than the horizon')
-  }
-}
-
-/** Numbers keep their digits: each comes as the text that stands in `text`. */
-function parseKey(text: string): Record<string, unknown> {
-  const remedy = `write for example --key '{"pk": "u#1"}'`
-  let key: unknown
-  try {
-    key = JSON.parse(text, keepDigits)
-  } catch (error) {
-    throw new InputError(`--key ${text}: not valid JSON (${(error as Error).message}); ${remedy}`, { cause: error })
-  }
-  if (typeof key === 'object' && key !== null && !Array.isArray(key)) return key as Record<string, unknown>
-  throw new InputError(`--key ${text}: not an object; ${remedy}`)
-}
-
-function keepDigits(_: string, value: unknown, context?: { readonly source?: string }): unknown {
-  return typeof value === 'number' && !Number.isSafeInteger(value) ? context?.source : value
 }
