@@ -52,7 +52,7 @@ const BLOCK_BYTES_MAX = 1 << 29
 
 /** Reads a whole container file; `path` names it in errors. Codecs: null, deflate, zstandard. */
 export function readAvroFile(path: string, bytes: Uint8Array): AvroFile {
-  const input: Input = { path, bytes, at: 0, end: bytes.length }
+  const input = inputOf(path, bytes)
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) damaged(input, 'is no Avro file')
   input.at = MAGIC.length
   const metadata = new Map<string, Uint8Array>()
@@ -65,7 +65,7 @@ export function readAvroFile(path: string, bytes: Uint8Array): AvroFile {
   while (input.at < input.end) {
     const count = readCount(input)
     const block = inflate(take(input, readCount(input)))
-    readRows({ path, bytes: block, at: 0, end: block.length }, count, type, rows)
+    readRows(inputOf(path, block), count, type, rows)
     if (Buffer.compare(take(input, SYNC_BYTES), sync) !== 0) damaged(input, 'a block does not end with the sync marker')
   }
   return { schema, metadata, rows }
@@ -144,6 +144,11 @@ interface Input {
   readonly bytes: Uint8Array
   readonly end: number
   at: number
+}
+
+/** Plain bytes, as a Buffer's slices are views: each value that is kept would hold its whole block. */
+function inputOf(path: string, { buffer, byteOffset, length }: Uint8Array): Input {
+  return { path, bytes: new Uint8Array(buffer, byteOffset, length), at: 0, end: length }
 }
 
 interface Output {

@@ -21,8 +21,8 @@ export function parseJson(text: string): unknown {
 }
 
 function exactNumber(value: number, source: string): unknown {
-  if (String(value) === source) return value
-  return /^-?\d+$/.test(source) ? BigInt(source) : JSON.rawJSON(source)
+  if (/^-?\d+$/.test(source)) return Number.isSafeInteger(value) ? value : BigInt(source)
+  return String(value) === source ? value : JSON.rawJSON(source)
 }
 
 /** Writes bigints as integers, on one line. */

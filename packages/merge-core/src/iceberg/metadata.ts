@@ -217,8 +217,8 @@ export function checkTableMetadata(path: string, json: unknown): TableMetadata {
     check.integer(`${where}.order-id`, order['order-id'])
     check.each(`${where}.fields`, order.fields, () => {})
   })
-  check.member('schemas', metadata.schemas, 'schema-id', metadata['current-schema-id'])
-  check.member('partition-specs', metadata['partition-specs'], 'spec-id', metadata['default-spec-id'])
+  check.member('current-schema-id', metadata['current-schema-id'], metadata.schemas, 'schema-id')
+  check.member('default-spec-id', metadata['default-spec-id'], metadata['partition-specs'], 'spec-id')
   if (metadata.properties !== undefined) check.texts('properties', metadata.properties)
   check.optionalEach('snapshots', metadata.snapshots, (where, snapshot) => checkSnapshot(check, where, snapshot))
   check.optionalEach('snapshot-log', metadata['snapshot-log'], (where, entry) => {
@@ -284,7 +284,7 @@ function checkSnapshot(check: Checks, where: string, snapshot: JsonObject): void
 function checkCurrentSnapshot(check: Checks, metadata: JsonObject): void {
   if (metadata['current-snapshot-id'] === undefined || metadata['current-snapshot-id'] === null) return
   const id = check.id('current-snapshot-id', metadata, 'current-snapshot-id')
-  if (id !== -1n) check.member('snapshots', metadata.snapshots, 'snapshot-id', id)
+  if (id !== -1n) check.member('current-snapshot-id', id, metadata.snapshots, 'snapshot-id')
 }
 
 type JsonObject = Record<string, unknown>
@@ -332,9 +332,9 @@ class Checks {
     return id
   }
 
-  member(where: string, list: unknown, name: string, wanted: unknown): void {
-    const found = Array.isArray(list) && list.some((each) => each[name] === wanted)
-    if (!found) this.wrong(where, `one with ${name} ${wanted}`, list)
+  member(where: string, id: unknown, list: unknown, idName: string): void {
+    const found = Array.isArray(list) && list.some((each) => each[idName] === id)
+    if (!found) this.wrong(where, `the ${idName} of one in the list`, id)
   }
 
   wrong(where: string, expected: string, value: unknown): never {

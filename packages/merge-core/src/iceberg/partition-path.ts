@@ -19,8 +19,8 @@ export function partitionPath(spec: PartitionSpec, partition: readonly Partition
     .map(({ name, transform }, i) => {
       const value = partition[i] ?? null
       // A text that reads null is not the null partition.
-      const text = value === 'null' ? '%6Eull' : escape(partitionValueText(transform, value))
-      return `${bounded(escape(name), NAME_BYTES_MAX)}=${bounded(text, VALUE_BYTES_MAX)}`
+      const text = value === 'null' ? '%6Eull' : percentEscaped(partitionValueText(transform, value))
+      return `${bounded(percentEscaped(name), NAME_BYTES_MAX)}=${bounded(text, VALUE_BYTES_MAX)}`
     })
     .join('/')
 }
@@ -54,7 +54,7 @@ function isoText(epochMs: number, unit: 'month' | 'day' | 'hour'): string {
 }
 
 /** Everything but letters, digits and `_.-` as percent and two digits for each byte of UTF-8. */
-function escape(text: string): string {
+function percentEscaped(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(
     /[!'()*~]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
