@@ -10,36 +10,33 @@ import { rowBytes } from './plain.ts'
 /** Not of booleans: two values need no dictionary. */
 export type DictionarySource = Exclude<PlainColumn, { kind: 'boolean' }>
 
+/** Its arrays are kept between chunks: only the last builder made may be used. */
 export interface DictionaryBuilder {
   readonly column: DictionarySource
   readonly entriesMax: number
-  readonly indices: Uint32Array
   entries: number
   /** Bytes of the entries in PLAIN. */
   entryBytes: number
-  /** Where each entry first occurs: the row, and for values of bytes the place in `bytes`. */
-  firstRows: Uint32Array
-  firstStarts: Uint32Array
-  hashes: Int32Array
-  /** Entry + 1, or 0. */
-  slots: Uint32Array
+  /** So many slots are in use; a power of two, at least twice the entries. */
+  slotCount: number
 }
 
 const SLOTS_AT_FIRST = 2048
 
+/** Entry + 1, or 0. */
+let slots = new Uint32Array(SLOTS_AT_FIRST)
+/** Where each entry first occurs: the row, and for values of bytes the place among them. */
+let firstRows = new Uint32Array(SLOTS_AT_FIRST / 2)
+let firstStarts = new Uint32Array(SLOTS_AT_FIRST / 2)
+let hashes = new Int32Array(SLOTS_AT_FIRST / 2)
+/** Of each row. */
+let indices = new Uint32Array(0)
+
 /** For a column without nulls. */
 export function dictionaryBuilder(column: DictionarySource, entriesMax: number): DictionaryBuilder {
-  return {
-    column,
-    entriesMax,
-    indices: new Uint32Array(column.rows),
-    entries: 0,
-    entryBytes: 0,
-    firstRows: new Uint32Array(SLOTS_AT_FIRST / 2),
-    firstStarts: new Uint32Array(SLOTS_AT_FIRST / 2),
-    hashes: new Int32Array(SLOTS_AT_FIRST / 2),
-    slots: new Uint32Array(SLOTS_AT_FIRST),
-  }
+  if (indices.length < column.rows) indices = new Uint32Array(column.rows)
+  slots.fill(0, 0, SLOTS_AT_FIRST)
+  return { column, entriesMax, entries: 0, entryBytes: 0, slotCount: SLOTS_AT_FIRST }
 }
 
 /** Adds rows [from, to), in order. Answers false, unfinished, where there are more distinct values than `entriesMax`. */
@@ -49,15 +46,20 @@ export function addRows(builder: DictionaryBuilder, from: number, to: number): b
   const { bytes, width } = rowBytes(column)
   if (width === 8) return addPairs(builder, new Int32Array(bytes.buffer, bytes.byteOffset, column.rows * 2), from, to)
   if (width === 4) return addWords(builder, new Int32Array(bytes.buffer, bytes.byteOffset, column.rows), from, to)
-  const starts = new Uint32Array(column.rows + 1).map((_, row) => row * width)
-  return addBytes(builder, viewOf(bytes), starts, from, to)
+  return addBytes(builder, viewOf(bytes), evenStarts(width, from, to), from, to)
 }
 
-/** The column of the entries and the indices into it, once all rows were added. */
+/** The column of the entries and the indices into it, once all rows were added. The next builder overwrites the indices. */
 export function builtDictionary(builder: DictionaryBuilder): DictionaryColumn {
-  const { column, indices, firstRows, entries } = builder
+  const { column, entries } = builder
   const dictionary = takeRows(column, firstRows.subarray(0, entries)) as PlainColumn
-  return { kind: 'dictionary', rows: column.rows, validity: null, indices, dictionary }
+  return {
+    kind: 'dictionary',
+    rows: column.rows,
+    validity: null,
+    indices: indices.subarray(0, column.rows),
+    dictionary,
+  }
 }
 
 /**
@@ -82,67 +84,76 @@ export function dropUnusedEntries(column: DictionaryColumn): DictionaryColumn {
   return { ...column, indices: moved, dictionary: takeRows(dictionary, kept.subarray(0, entries)) as PlainColumn }
 }
 
+/** Where values of the same width start, for rows [from, to]. */
+function evenStarts(width: number, from: number, to: number): Uint32Array {
+  const starts = new Uint32Array(to + 1)
+  for (let row = from; row <= to; row++) starts[row] = row * width
+  return starts
+}
+
 function addWords(builder: DictionaryBuilder, words: Int32Array, from: number, to: number): boolean {
-  const { indices } = builder
-  let { slots, firstRows } = builder
+  let mask = builder.slotCount - 1
   for (let row = from; row < to; row++) {
     const word = words[row]!
     const hash = mix(Math.imul(word, 0x9e3779b1))
-    let slot = hash & (slots.length - 1)
-    while (slots[slot] !== 0 && words[firstRows[slots[slot]! - 1]!] !== word) slot = (slot + 1) & (slots.length - 1)
-    if (slots[slot] === 0) {
+    let slot = hash & mask
+    let held = slots[slot]!
+    while (held !== 0 && words[firstRows[held - 1]!] !== word) {
+      slot = (slot + 1) & mask
+      held = slots[slot]!
+    }
+    if (held === 0) {
       if (!addEntry(builder, row, 0, hash, slot, 4)) return false
-      slots = builder.slots
-      firstRows = builder.firstRows
-      indices[row] = builder.entries - 1
-    } else indices[row] = slots[slot]! - 1
+      mask = builder.slotCount - 1
+      held = builder.entries
+    }
+    indices[row] = held - 1
   }
   return true
 }
 
+/** Values of 64 bits as halves. */
 function addPairs(builder: DictionaryBuilder, halves: Int32Array, from: number, to: number): boolean {
-  const { indices } = builder
-  let { slots, firstRows } = builder
+  let mask = builder.slotCount - 1
   for (let row = from; row < to; row++) {
     const low = halves[row * 2]!
     const high = halves[row * 2 + 1]!
     const hash = mix(Math.imul(low, 0x9e3779b1) ^ Math.imul(high, 0x85ebca77))
-    let slot = hash & (slots.length - 1)
-    while (slots[slot] !== 0) {
-      const held = firstRows[slots[slot]! - 1]! * 2
-      if (halves[held] === low && halves[held + 1] === high) break
-      slot = (slot + 1) & (slots.length - 1)
+    let slot = hash & mask
+    let held = slots[slot]!
+    while (held !== 0) {
+      const first = firstRows[held - 1]! * 2
+      if (halves[first] === low && halves[first + 1] === high) break
+      slot = (slot + 1) & mask
+      held = slots[slot]!
     }
-    if (slots[slot] === 0) {
+    if (held === 0) {
       if (!addEntry(builder, row, 0, hash, slot, 8)) return false
-      slots = builder.slots
-      firstRows = builder.firstRows
-      indices[row] = builder.entries - 1
-    } else indices[row] = slots[slot]! - 1
+      mask = builder.slotCount - 1
+      held = builder.entries
+    }
+    indices[row] = held - 1
   }
   return true
 }
 
 /** Row i is bytes starts[i] … starts[i + 1]. The length in front of each value of PLAIN is a part of it. */
 function addBytes(builder: DictionaryBuilder, bytes: DataView, starts: Uint32Array, from: number, to: number): boolean {
-  const { indices } = builder
-  let { slots, firstStarts, hashes } = builder
+  let mask = builder.slotCount - 1
   let start = starts[from]!
   for (let row = from; row < to; row++) {
     const end = starts[row + 1]!
     const hash = hashBytes(bytes, start, end)
-    let slot = hash & (slots.length - 1)
+    let slot = hash & mask
     let held = slots[slot]!
     while (held !== 0) {
       if (hashes[held - 1] === hash && isSameBytes(bytes, firstStarts[held - 1]!, start, end)) break
-      slot = (slot + 1) & (slots.length - 1)
+      slot = (slot + 1) & mask
       held = slots[slot]!
     }
     if (held === 0) {
       if (!addEntry(builder, row, start, hash, slot, end - start)) return false
-      slots = builder.slots
-      firstStarts = builder.firstStarts
-      hashes = builder.hashes
+      mask = builder.slotCount - 1
       held = builder.entries
     }
     indices[row] = held - 1
@@ -160,34 +171,39 @@ function addEntry(
   bytes: number,
 ): boolean {
   if (builder.entries === builder.entriesMax) return false
-  builder.firstRows[builder.entries] = row
-  builder.firstStarts[builder.entries] = start
-  builder.hashes[builder.entries] = hash
+  firstRows[builder.entries] = row
+  firstStarts[builder.entries] = start
+  hashes[builder.entries] = hash
   builder.entries++
   builder.entryBytes += bytes
-  builder.slots[slot] = builder.entries
-  if (builder.entries * 2 === builder.slots.length) growTable(builder)
+  slots[slot] = builder.entries
+  if (builder.entries * 2 === builder.slotCount) growTable(builder)
   return true
 }
 
 function growTable(builder: DictionaryBuilder): void {
   const { entries } = builder
-  const slots = new Uint32Array(entries * 4)
-  const firstRows = new Uint32Array(entries * 2)
-  firstRows.set(builder.firstRows)
-  const firstStarts = new Uint32Array(entries * 2)
-  firstStarts.set(builder.firstStarts)
-  const hashes = new Int32Array(entries * 2)
-  hashes.set(builder.hashes)
+  builder.slotCount *= 2
+  if (slots.length < builder.slotCount) growArrays(builder.slotCount)
+  const mask = builder.slotCount - 1
+  slots.fill(0, 0, builder.slotCount)
   for (let entry = 0; entry < entries; entry++) {
-    let slot = hashes[entry]! & (slots.length - 1)
-    while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1)
+    let slot = hashes[entry]! & mask
+    while (slots[slot] !== 0) slot = (slot + 1) & mask
     slots[slot] = entry + 1
   }
-  builder.slots = slots
-  builder.firstRows = firstRows
-  builder.firstStarts = firstStarts
-  builder.hashes = hashes
+}
+
+function growArrays(slotCount: number): void {
+  slots = new Uint32Array(slotCount)
+  const entries = slotCount / 2
+  const before = [firstRows, firstStarts, hashes] as const
+  firstRows = new Uint32Array(entries)
+  firstStarts = new Uint32Array(entries)
+  hashes = new Int32Array(entries)
+  firstRows.set(before[0])
+  firstStarts.set(before[1])
+  hashes.set(before[2])
 }
 
 function viewOf(bytes: Uint8Array): DataView {
