@@ -2,6 +2,7 @@
 
 import type { BytesColumn, Validity } from '../../columns/column.ts'
 import { malformed } from '../malformed.ts'
+import { readUint32 } from './plain.ts'
 
 /** The byte arrays of a chunk while its pages are appended. `bytes` grows; row i starts at starts[i]. */
 export interface ByteArrays {
@@ -44,22 +45,23 @@ export function appendPlainByteArrays(
   const values = page.subarray(start, end)
   const size =
     bits === null ? walk(values, rows, out.starts, at, base) : walkNullable(values, rows, bits, out.starts, at, base)
-  if (base === 0 && out.bytes.length === 0) out.bytes = values.subarray(0, size)
+  if (size !== values.length) malformed(`${values.length - size} bytes are left after ${rows} byte arrays`)
+  if (base === 0 && out.bytes.length === 0) out.bytes = values
   else {
     reserveBytes(out, size)
-    out.bytes.set(size === values.length ? values : values.subarray(0, size), base)
+    out.bytes.set(values, base)
   }
   out.used = base + size
 }
 
 function walk(values: Uint8Array, rows: number, starts: Uint32Array, at: number, base: number): number {
   const end = values.length
-  let from = 0
-  for (let row = 0; row < rows; row++) {
+  const same = walkSameLength(values, rows, starts, at, base)
+  let from = same === 0 ? 0 : starts[at + same]! - base
+  for (let row = same; row < rows; row++) {
     starts[at + row] = base + from
     if (end - from < 4) malformed(`byte array ${row} of ${rows} runs past its page`)
-    const length =
-      (values[from]! | (values[from + 1]! << 8) | (values[from + 2]! << 16) | (values[from + 3]! << 24)) >>> 0
+    const length = readUint32(values, from)
     from += 4
     if (length > end - from)
       malformed(`byte array ${row} of ${rows} claims ${length} bytes where ${end - from} are left`)
@@ -67,6 +69,21 @@ function walk(values: Uint8Array, rows: number, starts: Uint32Array, at: number,
   }
   starts[at + rows] = base + from
   return from
+}
+
+// Keys, hashes and ids have one length throughout. Where the next length is a guess to be confirmed, its address does not wait for
+// the load before it. Returns how many rows have the first one's length; the start after them is written too.
+function walkSameLength(values: Uint8Array, rows: number, starts: Uint32Array, at: number, base: number): number {
+  if (values.length < 4) return 0
+  const length = readUint32(values, 0)
+  const size = length + 4
+  const count = Math.min(rows, Math.floor(values.length / size))
+  for (let row = 0, from = 0; row < count; row++, from += size) {
+    starts[at + row] = base + from
+    if (readUint32(values, from) !== length) return row
+  }
+  starts[at + count] = base + count * size
+  return count
 }
 
 function walkNullable(
@@ -83,8 +100,7 @@ function walkNullable(
     starts[at + row] = base + from
     if (((bits[row >> 3]! >> (row & 7)) & 1) === 0) continue
     if (end - from < 4) malformed(`byte array ${row} of ${rows} runs past its page`)
-    const length =
-      (values[from]! | (values[from + 1]! << 8) | (values[from + 2]! << 16) | (values[from + 3]! << 24)) >>> 0
+    const length = readUint32(values, from)
     from += 4
     if (length > end - from)
       malformed(`byte array ${row} of ${rows} claims ${length} bytes where ${end - from} are left`)

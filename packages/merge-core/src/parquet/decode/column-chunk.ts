@@ -234,7 +234,9 @@ function decodeFixedPage(
       return
     case Encoding.DELTA_BINARY_PACKED:
       if (physical !== PhysicalType.INT32 && physical !== PhysicalType.INT64) unreadable(encoding, physical)
-      decodeDelta(bytes, start, end, present, physical === PhysicalType.INT64, out.words, at)
+      if (decodeDelta(bytes, start, end, present, physical === PhysicalType.INT64, out.words, at) !== end) {
+        malformed(`bytes are left after ${present} deltas`)
+      }
       return
     case Encoding.DELTA_BYTE_ARRAY:
       if (physical !== PhysicalType.FIXED_LEN_BYTE_ARRAY) unreadable(encoding, physical)

@@ -209,7 +209,7 @@ export function appendDeltaLengthByteArrays(
   at: number,
 ): void {
   const { lengths, end: values, sum } = decodeLengths(page, start, end, present)
-  if (sum > end - values) malformed(`byte arrays of ${sum} bytes where ${end - values} are left`)
+  if (sum !== end - values) malformed(`byte arrays of ${sum} bytes where ${end - values} are left`)
   reserveBytes(out, sum + present * 4)
   let from = values
   let next = 0
@@ -238,7 +238,7 @@ export function appendDeltaByteArrays(
 ): void {
   const prefixes = decodeLengths(page, start, end, present)
   const suffixes = decodeLengths(page, prefixes.end, end, present)
-  if (suffixes.sum > end - suffixes.end)
+  if (suffixes.sum !== end - suffixes.end)
     malformed(`suffixes of ${suffixes.sum} bytes where ${end - suffixes.end} are left`)
   // A few bytes can repeat a long prefix many times.
   const size = prefixes.sum + suffixes.sum + present * 4

@@ -16,7 +16,7 @@ export interface PageValidity {
 export function decodeDefinitionLevels(bytes: Uint8Array, start: number, end: number, rows: number): PageValidity {
   if (rows === 0) return { bits: null, present: 0 }
   const first = readVarint(bytes, start, end)
-  if (first.value === rows * 2 && bytes[first.end] === 1 && first.end < end) return { bits: null, present: rows }
+  if (first.value === rows * 2 && bytes[first.end] === 1 && first.end + 1 === end) return { bits: null, present: rows }
   const bits = new Uint8Array((rows + 7) >> 3)
   let at = start
   for (let done = 0; done < rows; ) {
@@ -39,6 +39,7 @@ export function decodeDefinitionLevels(bytes: Uint8Array, start: number, end: nu
     if (level === 1) setBits(bits, done, done + repeats)
     done += repeats
   }
+  if (at !== end) malformed(`${end - at} bytes are left after the definition levels`)
   const nulls = nullCount(bits, rows)
   return { bits: nulls === 0 ? null : bits, present: rows - nulls }
 }

@@ -14,7 +14,7 @@ export function decodePlain(
   at: number,
 ): void {
   const size = count * out.width
-  if (size > end - start) malformed(`${count} values of ${out.width} bytes in ${end - start} bytes`)
+  if (size !== end - start) malformed(`${count} values of ${out.width} bytes in ${end - start} bytes`)
   out.bytes.set(bytes.subarray(start, start + size), at * out.width)
 }
 
@@ -45,7 +45,7 @@ export function decodePlainBooleans(
   out: Uint8Array,
   at: number,
 ): void {
-  if ((count + 7) >> 3 > end - start) malformed(`${count} booleans in ${end - start} bytes`)
+  if ((count + 7) >> 3 !== end - start) malformed(`${count} booleans in ${end - start} bytes`)
   for (let i = 0; i < count; i++) out[at + i] = (bytes[start + (i >> 3)]! >> (i & 7)) & 1
 }
 
@@ -60,7 +60,7 @@ export function decodeRleBooleans(
 ): void {
   if (end - start < 4) malformed('RLE booleans without their length')
   const length = readUint32(bytes, start)
-  if (length > end - start - 4) malformed(`RLE booleans claim ${length} bytes of ${end - start - 4}`)
+  if (length !== end - start - 4) malformed(`RLE booleans claim ${length} bytes of ${end - start - 4}`)
   const values = new Uint32Array(count)
   decodeHybrid(bytes, start + 4, start + 4 + length, 1, count, values, 0)
   for (let i = 0; i < count; i++) {

@@ -31,7 +31,7 @@ export function readVarint(
   return malformed('a varint exceeds 32 bits')
 }
 
-/** Decodes `count` values of `width` bits from bytes [start, end) to out[to …]. Throws MalformedError. */
+/** Decodes `count` values of `width` bits, which must fill bytes [start, end), to out[to …]. Throws MalformedError. */
 export function decodeHybrid(
   bytes: Uint8Array,
   start: number,
@@ -60,6 +60,7 @@ export function decodeHybrid(
     at += valueBytes
     done += repeats
   }
+  if (at !== end) malformed(`${end - at} bytes are left after ${count} values`)
 }
 
 function readLittleEndian(bytes: Uint8Array, at: number, size: number): number {
