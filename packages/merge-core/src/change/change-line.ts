@@ -81,7 +81,8 @@ export function readChangeLine(text: Uint8Array, fields: FieldStretches, definit
     oldEnd: fields.ends[FIELD.old]!,
     oldIsWhole: false,
     isTtl: stringOf('by') === 'ttl',
-    accepted: stringOf('accept') === 'below-watermark',
+    // As it stands: a scan looks for it in these bytes.
+    accepted: fields.starts[FIELD.accept]! >= 0 && rawText(text, fields, FIELD.accept) === '"below-watermark"',
   }
 }
 

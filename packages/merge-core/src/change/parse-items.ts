@@ -413,10 +413,18 @@ function readString({ builder }: Slot, row: number, text: Uint8Array, start: num
   return at + 2
 }
 
+/** Any number of so many digits, without an exponent, is one of DynamoDB's. */
+const NUMBER_DIGITS_MAX = 38
+
+function latin1Slice(text: Uint8Array, start: number, end: number): string {
+  return Buffer.prototype.latin1Slice.call(text, start, end)
+}
+
 const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, exponent) => 10 ** exponent)
 
-/** Behind the digits that plainDigits read, and how many of them stood behind the point. */
+/** Behind the digits that plainDigits read, how many there were, and how many of them stood behind the point. */
 let digitsEnd = 0
+let digitsRead = 0
 let fractionDigits = 0
 
 /** The digits of `-?d*.?d*` at `at` as one integer of at most 15 digits; NaN where there are none or more. */
@@ -443,6 +451,7 @@ function plainDigits(text: Uint8Array, start: number): number {
     digits += fractionDigits
   }
   digitsEnd = at
+  digitsRead = digits
   if (digits === 0 || digits > 15) return Number.NaN
   return isNegative ? -value : value
 }
@@ -465,9 +474,10 @@ function readInteger(slot: Slot, row: number, text: Uint8Array, start: number, e
 
 function readDouble({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
   const digits = plainDigits(text, start)
-  if (!isNumberEnd(text, digitsEnd, end) || Number.isNaN(digits)) return -1
-  // Both are exact and the division rounds once, so this is the nearest double. There is no negative zero in DynamoDB.
-  builder!.doubles[row] = digits === 0 ? 0 : digits / POWERS_OF_TEN[fractionDigits]!
+  if (!isNumberEnd(text, digitsEnd, end) || digitsRead === 0 || digitsRead > NUMBER_DIGITS_MAX) return -1
+  // Up to 15 digits both are exact and the division rounds once, so this is the nearest double. DynamoDB has no negative zero.
+  const value = digitsRead <= 15 ? digits / POWERS_OF_TEN[fractionDigits]! : Number(latin1Slice(text, start, digitsEnd))
+  builder!.doubles[row] = value === 0 ? 0 : value
   builder!.mark(row)
   return digitsEnd + 2
 }
