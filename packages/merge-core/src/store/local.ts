@@ -124,7 +124,7 @@ async function putFile(
     return done
   } finally {
     await temporary.handle.close()
-    await unlink(temporary.name).catch(ignoreMissing)
+    await removeTemporary(temporary.name)
   }
 }
 
@@ -145,6 +145,11 @@ async function openTemporary(folder: string): Promise<TemporaryFile> {
       if (codeOf(error) !== 'EEXIST') throw error
     }
   }
+}
+
+/** One that cannot be removed is in nobody's way, and what the put did stands. */
+async function removeTemporary(name: string): Promise<void> {
+  await unlink(name).catch(() => {})
 }
 
 async function writeParts(target: FileHandle, parts: readonly ObjectPart[]): Promise<Failure | null> {
@@ -223,7 +228,7 @@ async function replaceFile(temporary: string, file: string, etag: string): Promi
     await rename(temporary, file)
     return null
   } finally {
-    await unlink(claim)
+    await removeTemporary(claim)
   }
 }
 
