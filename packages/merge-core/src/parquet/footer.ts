@@ -3,6 +3,7 @@
 // Names are those of parquet.thrift in camel case. Enumerations stay numbers, so that a value of a later version passes through a
 // rewritten footer unchanged. What is unknown to parquet.thrift as given here is dropped on decoding.
 
+import { crc32 } from 'node:zlib'
 import { malformed } from './malformed.ts'
 import { decodeStruct, encodeStruct, list, struct } from './thrift.ts'
 
@@ -512,15 +513,46 @@ const columnIndex = struct<ColumnIndex>('ColumnIndex', {
   definitionLevelHistograms: [7, list('i64')],
 })
 
-/** Reads the thrift bytes of a footer (without length and magic). Binary values are views of `bytes`. Throws MalformedError. */
+// Parquet has checksums for pages, none for the footer, where one flipped bit makes a column another one. Footers of ours carry their
+// own CRC-32 as an entry of the key-value metadata: eight hexadecimal digits that count as zeros in the sum.
+const SEAL_KEY = 'lastwrite.footer-crc32'
+const UNSEALED = '00000000'
+const SEALED_WRITER = 'lastwrite '
+
+/**
+ * Reads the thrift bytes of a footer (without length and magic). Binary values are views of `bytes`. The seal of a footer of ours is
+ * checked and taken off. Throws MalformedError.
+ */
 export function decodeFileMetaData(bytes: Uint8Array): FileMetaData {
   const { value, end } = decodeStruct(fileMetaData, bytes)
-  if (end !== bytes.length) malformed(`the footer's ${bytes.length} bytes end at ${end}`)
-  return value
+  if (end !== bytes.length) malformed(`its ${bytes.length} bytes end at ${end}`)
+  const seal = value.keyValueMetadata?.find((entry) => entry.key === SEAL_KEY)
+  if (seal === undefined) {
+    if (value.createdBy?.startsWith(SEALED_WRITER)) malformed(`written by ${value.createdBy}, has no ${SEAL_KEY}`)
+    return value
+  }
+  if (seal.value !== sealOf(bytes)) malformed('does not match its checksum')
+  return { ...value, keyValueMetadata: value.keyValueMetadata!.filter((entry) => entry !== seal) }
 }
 
+/** The thrift bytes of a footer, sealed with their checksum. */
 export function encodeFileMetaData(metadata: FileMetaData): Uint8Array {
-  return encodeStruct(fileMetaData, metadata)
+  const keyValueMetadata = [...(metadata.keyValueMetadata ?? []), { key: SEAL_KEY, value: UNSEALED }]
+  const bytes = encodeStruct(fileMetaData, { ...metadata, keyValueMetadata })
+  new TextEncoder().encodeInto(sealOf(bytes), bytes.subarray(sealDigitsAt(bytes)))
+  return bytes
+}
+
+function sealOf(bytes: Uint8Array): string {
+  const at = sealDigitsAt(bytes)
+  const sum = crc32(bytes.subarray(at + UNSEALED.length), crc32(UNSEALED, crc32(bytes.subarray(0, at))))
+  return sum.toString(16).padStart(UNSEALED.length, '0')
+}
+
+// The digits follow the key, the head of the value's field and its length, a byte each.
+function sealDigitsAt(bytes: Uint8Array): number {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return buffer.lastIndexOf(SEAL_KEY) + SEAL_KEY.length + 2
 }
 
 /** Reads the page header that starts at `start`; `end` is where the page's bytes begin. Throws MalformedError. */

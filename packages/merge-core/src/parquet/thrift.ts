@@ -1,7 +1,7 @@
 // Thrift's compact protocol, as far as Parquet uses it (thrift-compact-protocol.md of Apache Thrift).
 //
-// A struct is described once, as data; the description reads it and writes it. Fields that a description does not know are
-// skipped. Nothing is allocated before the bytes that fill it are known to exist: a list element takes at least one byte, and
+// A struct is described once, as data; the description reads it and writes it. Fields that a description does not know, or knows as
+// optional and of another type, are skipped, as Thrift's own readers do. Nothing is allocated before the bytes that fill it are known to exist: a list element takes at least one byte, and
 // a struct without its required fields is refused at once.
 
 import { malformed } from './malformed.ts'
@@ -225,8 +225,9 @@ function readStruct(reader: Reader, type: ThriftStruct<object>): object {
       value[field.name] = wire === TRUE
       continue
     }
-    if (wire !== expected) malformed(`${type.struct}.${field.name} has wire type ${wire} instead of ${expected}`)
-    value[field.name] = readValue(reader, field.type)
+    if (wire === expected) value[field.name] = readValue(reader, field.type)
+    else if (field.required) malformed(`${type.struct}.${field.name} has wire type ${wire} instead of ${expected}`)
+    else skipValue(reader, wire, DEPTH_MAX)
   }
   for (const field of type.fields) {
     if (field.required && value[field.name] === undefined) malformed(`${type.struct} lacks ${field.name}`)

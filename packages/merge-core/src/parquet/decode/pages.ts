@@ -131,20 +131,22 @@ function openPageV2(chunk: Uint8Array, page: StoredPage, codec: number, optional
   const { encoding, numNulls, ...header } = page.header.dataPageHeaderV2!
   const rows = page.values
   const { definitionLevelsByteLength: levelBytes, repetitionLevelsByteLength: repetitionBytes } = header
-  if (repetitionBytes !== 0) malformed('a flat page with repetition levels')
-  if (levelBytes < 0 || levelBytes > page.end - page.start || levelBytes > page.header.uncompressedPageSize) {
-    malformed(`definition levels claim ${levelBytes} bytes of a page of ${page.end - page.start}`)
+  const sizeMax = Math.min(page.end - page.start, page.header.uncompressedPageSize)
+  if (levelBytes < 0 || repetitionBytes < 0 || levelBytes + repetitionBytes > sizeMax) {
+    malformed(`levels claim ${repetitionBytes} and ${levelBytes} bytes of a page of ${sizeMax}`)
   }
-  const start = page.start + levelBytes
+  // Some writers write repetition levels, all 0, where there can be none.
+  const levels = page.start + repetitionBytes
+  const start = levels + levelBytes
   const validity =
-    optional && levelBytes > 0 ? decodeDefinitionLevels(chunk, page.start, start, rows) : { bits: null, present: rows }
+    optional && levelBytes > 0 ? decodeDefinitionLevels(chunk, levels, start, rows) : { bits: null, present: rows }
   if (validity.present !== rows - numNulls) {
     malformed(`a page claims ${numNulls} nulls, its levels have ${rows - validity.present}`)
   }
   const bytes = decompress(
     header.isCompressed === false ? 0 : codec,
     chunk.subarray(start, page.end),
-    page.header.uncompressedPageSize - levelBytes,
+    page.header.uncompressedPageSize - levelBytes - repetitionBytes,
   )
   return { rows, validity, encoding, bytes, start: 0, end: bytes.length }
 }
