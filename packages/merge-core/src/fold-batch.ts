@@ -188,10 +188,11 @@ function expiries(lines: Lines, changes: FoldedChanges, standing: StandingTombst
     starts[change + 1] = starts[change]!
     if (expiry === NO_EXPIRY) continue
     const key = changes.key[change]!
+    // In whole seconds, as the entry beside the tombstones keeps it: the mark is the same whether the put or the removal came first.
     const [strings, index, at] =
       expiry === EXPIRY_STANDS
         ? [standing.expiredVersions, key, standing.expiredAt[key]!]
-        : [lines.versions, expiry, lines.at[expiry]!]
+        : [lines.versions, expiry, Math.ceil(lines.at[expiry]!)]
     const version = strings.bytes.subarray(strings.starts[index]!, strings.starts[index + 1]!)
     versions.push(version)
     starts[change + 1]! += version.length

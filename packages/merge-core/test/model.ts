@@ -75,7 +75,8 @@ export function expectedRows(arrivals: readonly Arrival[], rules: Rules = {}): M
         .filter((other) => isNewer(other, change))
         .sort((a, b) => (isNewer(a, b) ? 1 : -1))
         .at(-1)
-      const cells = last === undefined ? change.cells : { ...change.cells, _expired_at: microseconds(last.at) }
+      const cells =
+        last === undefined ? change.cells : { ...change.cells, _expired_at: microseconds(Math.ceil(last.at)) }
       rows.set(rowId(change.partition, change.key), cells)
     }
   }

@@ -1,7 +1,7 @@
 // The rows of a table's current snapshot, read by hyparquet, by DuckDB and by the library, as cells of model-values.ts.
 
 import { DuckDBInstance } from '@duckdb/node-api'
-import { type RecordBatch, Type } from 'apache-arrow'
+import type { RecordBatch } from 'apache-arrow'
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { keyText, partitionTuple, type TableSpec } from './change-sets.ts'
@@ -178,12 +178,20 @@ export function cellsOfBatches(table: TableSpec, batches: readonly RecordBatch[]
 
 type ArrowVector = NonNullable<ReturnType<RecordBatch['getChild']>>
 
+/** Where a value lies: in the vector itself, or in its dictionary. */
+function plainVector(vector: ArrowVector, row: number): [ArrowVector, number] {
+  const [data] = vector.data
+  if (data === undefined || vector.data.length !== 1 || data.offset !== 0)
+    throw new Error('a record batch has one chunk a column')
+  return data.dictionary === undefined ? [vector, row] : [data.dictionary, data.values[row]]
+}
+
 function arrowCell(type: string, vector: ArrowVector, row: number): string | null {
-  const value = vector.get(row)
-  if (value === null) return null
-  const data = vector.data[0]
-  if (data === undefined || vector.data.length !== 1) throw new Error('a record batch has one chunk a column')
-  if (vector.type.typeId === Type.Timestamp || vector.type.typeId === Type.Date) return String(data.values[row])
+  if (vector.get(row) === null) return null
+  const [plain, index] = plainVector(vector, row)
+  const value = plain.get(index)
+  // Arrow makes JavaScript milliseconds of them.
+  if (type.startsWith('timestamptz') || type === 'date') return String(plain.data[0]?.values[index])
   if (type.startsWith('decimal')) {
     const words = Array.from(value as Uint32Array, BigInt)
     const unscaled = BigInt.asIntN(
