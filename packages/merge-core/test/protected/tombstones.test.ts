@@ -11,6 +11,7 @@ import type { Field, PrimitiveType } from '../../src/primitive-type.ts'
 import type { StateFile, StateFolder } from '../../src/protected/state-file.ts'
 import { addTombstones, lookUpTombstones, purgeTombstones } from '../../src/protected/tombstones.ts'
 import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
+import type { ObjectStore } from '../../src/store/object-store.ts'
 
 type Key = readonly PartitionValue[]
 
@@ -96,7 +97,7 @@ interface Standing {
 }
 
 async function lookUp(
-  store: MemoryStore,
+  store: ObjectStore,
   files: readonly StateFile[],
   fields: readonly Field[],
   keys: readonly Key[],
@@ -220,12 +221,22 @@ describe('a file of many tombstones', () => {
 
   it('is read only where it can hold one of the keys', async () => {
     const { store, files } = await manyTombstones()
+    let bytesRead = 0
+    const metered: ObjectStore = {
+      ...store,
+      async get(path, options) {
+        const result = await store.get(path, options)
+        if (result.kind === 'ok') bytesRead += result.bytes.length
+        return result
+      },
+    }
     const before = store.calls
     const asked = sortedKeys([[name(17)], [name(50_000)], ['customer-050000a'], ['zebra']], STRING_KEY)
-    const found = await lookUp(store, files, STRING_KEY, asked)
+    const found = await lookUp(metered, files, STRING_KEY, asked)
     expect(found.map((one) => one.removal?.sequence)).toEqual([18n, 50_001n, undefined, undefined])
-    // The footer, and one read for each of two row groups.
+    // The footer, and one read for each of two row groups of five.
     expect(store.calls - before).toBeLessThanOrEqual(3)
+    expect(bytesRead).toBeLessThan(64 * 1024 + 0.5 * files[0]!.bytes)
   })
 
   it('stays as it is while small files come on top, and is merged when they outweigh it', async () => {
