@@ -3,7 +3,7 @@
 // Every file is written under a name never used before, so an attempt that loses leaves files that nothing names, never a file that
 // something names and that is not what it was.
 
-import { DEFERRED, APPLIED, QUARANTINED, STALE, SUPERSEDED, TTL_KEPT, tombstonesOf } from './change/fold.ts'
+import { APPLIED, DEFERRED, QUARANTINED, STALE, SUPERSEDED, TTL_KEPT, tombstonesOf } from './change/fold.ts'
 import type { QuarantinedLine } from './change/scanned-lines.ts'
 import { advanceMain } from './iceberg/catalog.ts'
 import { currentSnapshot, snapshotById } from './iceberg/metadata.ts'
@@ -37,18 +37,33 @@ export function findCommit(state: TableState, attempts: readonly CommitAttempt[]
   return attempts.find(({ snapshot }) => snapshotById(state.loaded.metadata, snapshot) !== null) ?? null
 }
 
-export async function commitMerge(table: Table, state: TableState, merged: MergedBatch, commitId: string, attempt: number): Promise<CommitOutcome> {
+export async function commitMerge(
+  table: Table,
+  state: TableState,
+  merged: MergedBatch,
+  commitId: string,
+  attempt: number,
+): Promise<CommitOutcome> {
   const { environment } = table
   const { store } = environment
   const { metadata } = state.loaded
   const snapshotId = newSnapshotId(metadata, environment.random)
-  const folder: StateFolder = { store, location: state.stateFolder, newName: () => `${commitId}-${attempt}-${environment.uuid().slice(0, 8)}` }
+  const folder: StateFolder = {
+    store,
+    location: state.stateFolder,
+    newName: () => `${commitId}-${attempt}-${environment.uuid().slice(0, 8)}`,
+  }
   const entries = await ledgerEntries(folder, merged, commitId, snapshotId)
   const report = reportOf(merged, commitId, snapshotId, entries)
-  if (entries.length === 0 && report.lines.applied === 0) return { outcome: 'nothing', attempt: { snapshot: snapshotId, report } }
+  if (entries.length === 0 && report.lines.applied === 0)
+    return { outcome: 'nothing', attempt: { snapshot: snapshotId, report } }
 
   const { lines } = merged.batch
-  const tombstones = tombstonesOf(lines, merged.folded.fold.tombstoneLines, (line) => merged.lineClass[line] === DEFERRED)
+  const tombstones = tombstonesOf(
+    lines,
+    merged.folded.fold.tombstoneLines,
+    (line) => merged.lineClass[line] === DEFERRED,
+  )
   const keyFields = state.fields.slice(0, state.definition.keyColumns)
   const tombstoneFiles = await addTombstones(folder, state.tombstoneFiles, keyFields, tombstones)
   const ledgerFiles = await addToLedger(folder, state.ledgerFiles, entries)
@@ -76,7 +91,11 @@ export async function commitMerge(table: Table, state: TableState, merged: Merge
     [...advanceMain(snapshot), { action: 'set-properties', updates: properties }],
     [
       { type: 'assert-table-uuid', uuid: metadata['table-uuid'] },
-      { type: 'assert-ref-snapshot-id', ref: 'main', 'snapshot-id': currentSnapshot(metadata)?.['snapshot-id'] ?? null },
+      {
+        type: 'assert-ref-snapshot-id',
+        ref: 'main',
+        'snapshot-id': currentSnapshot(metadata)?.['snapshot-id'] ?? null,
+      },
       { type: 'assert-current-schema-id', 'current-schema-id': metadata['current-schema-id'] },
       { type: 'assert-default-spec-id', 'default-spec-id': metadata['default-spec-id'] },
     ],
@@ -99,7 +118,12 @@ async function writeStateLists(
 }
 
 /** The entries of all objects whose every line has found its class for good; their bad lines are in quarantine by then. */
-async function ledgerEntries(folder: StateFolder, merged: MergedBatch, commitId: string, snapshot: bigint): Promise<LedgerEntry[]> {
+async function ledgerEntries(
+  folder: StateFolder,
+  merged: MergedBatch,
+  commitId: string,
+  snapshot: bigint,
+): Promise<LedgerEntry[]> {
   const { landing } = merged.batch
   const counts = countsByObject(merged)
   const bad = landing.map((landed, index) => quarantinedLines(merged, landed, index))
@@ -132,13 +156,22 @@ async function ledgerEntries(folder: StateFolder, merged: MergedBatch, commitId:
   return entries
 }
 
-function quarantinedLines({ batch, folded }: MergedBatch, { scanned }: ScannedLanding, object: number): QuarantinedLine[] {
+function quarantinedLines(
+  { batch, folded }: MergedBatch,
+  { scanned }: ScannedLanding,
+  object: number,
+): QuarantinedLine[] {
   const { lines } = scanned
   const late = folded.quarantined
     .filter(({ line }) => batch.lines.object[line] === object)
     .map(({ line, reason, message }): QuarantinedLine => {
       const row = batch.lines.row[line]!
-      return { line: lines.lineNumber[row]!, reason, message, text: lines.text.subarray(lines.lineStart[row]!, lines.lineEnd[row]!) }
+      return {
+        line: lines.lineNumber[row]!,
+        reason,
+        message,
+        text: lines.text.subarray(lines.lineStart[row]!, lines.lineEnd[row]!),
+      }
     })
   return [...scanned.quarantined, ...late]
 }
@@ -154,25 +187,40 @@ const COUNT_OF_CLASS = {
 
 function countsByObject({ batch, lineClass }: MergedBatch): LineCounts[] {
   const counts = batch.landing.map(({ scanned }): LineCounts => {
-    return { ...noLines(), read: scanned.linesRead, quarantined: scanned.quarantined.length, otherTable: scanned.otherTable }
+    return {
+      ...noLines(),
+      read: scanned.linesRead,
+      quarantined: scanned.quarantined.length,
+      otherTable: scanned.otherTable,
+    }
   })
   for (let line = 0; line < lineClass.length; line++) {
     counts[batch.lines.object[line]!]![COUNT_OF_CLASS[lineClass[line] as keyof typeof COUNT_OF_CLASS]]++
   }
   for (const [index, each] of counts.entries()) {
-    const sum = each.applied + each.superseded + each.stale + each.quarantined + each.deferred + each.otherTable + each.ttlKept
-    invariant(sum === each.read, `the classes of ${batch.landing[index]!.object.path} add up to its lines (${sum} of ${each.read})`)
+    const sum =
+      each.applied + each.superseded + each.stale + each.quarantined + each.deferred + each.otherTable + each.ttlKept
+    invariant(
+      sum === each.read,
+      `the classes of ${batch.landing[index]!.object.path} add up to its lines (${sum} of ${each.read})`,
+    )
   }
   return counts
 }
 
-function reportOf(merged: MergedBatch, commitId: string, snapshot: bigint, entries: readonly LedgerEntry[]): CommitReport {
+function reportOf(
+  merged: MergedBatch,
+  commitId: string,
+  snapshot: bigint,
+  entries: readonly LedgerEntry[],
+): CommitReport {
   const sum = noLines()
   for (const counts of countsByObject(merged)) {
     for (const name of Object.keys(sum) as (keyof LineCounts)[]) sum[name] += counts[name]
   }
   const { results } = merged
-  const total = (of: (result: (typeof results)[number]) => number) => results.reduce((count, result) => count + of(result), 0)
+  const total = (of: (result: (typeof results)[number]) => number) =>
+    results.reduce((count, result) => count + of(result), 0)
   return {
     snapshot,
     commitId,
@@ -183,14 +231,23 @@ function reportOf(merged: MergedBatch, commitId: string, snapshot: bigint, entri
     misfits: merged.folded.misfits,
     merged: entries.filter(({ status }) => status === 'merged').length,
     broken: entries.filter(({ status }) => status === 'broken').length,
-    files: { added: total(({ added }) => added.length), removed: total(({ removed }) => removed.length), kept: merged.filesKept },
-    rowGroups: { copied: total((result) => result.rowGroupsCopied), encoded: total((result) => result.rowGroupsEncoded) },
+    files: {
+      added: total(({ added }) => added.length),
+      removed: total(({ removed }) => removed.length),
+      kept: merged.filesKept,
+    },
+    rowGroups: {
+      copied: total((result) => result.rowGroupsCopied),
+      encoded: total((result) => result.rowGroupsEncoded),
+    },
     damaged: merged.damaged.map(({ path, message }) => ({ path, message })),
   }
 }
 
 function summaryCounts(lines: LineCounts): Record<string, string> {
-  return Object.fromEntries(Object.entries(lines).map(([name, count]) => [`lastwrite.lines-${kebab(name)}`, String(count)]))
+  return Object.fromEntries(
+    Object.entries(lines).map(([name, count]) => [`lastwrite.lines-${kebab(name)}`, String(count)]),
+  )
 }
 
 function kebab(name: string): string {

@@ -92,7 +92,10 @@ export async function foldBatch(
   }
 }
 
-function quarantineUnavailable(batch: GroupedBatch, quarantine: (line: number, reason: QuarantineReason, message: string) => void): void {
+function quarantineUnavailable(
+  batch: GroupedBatch,
+  quarantine: (line: number, reason: QuarantineReason, message: string) => void,
+): void {
   let firstLine = 0
   for (const { scanned, itemsUnavailable } of batch.landing) {
     for (const [row, message] of itemsUnavailable) quarantine(firstLine + row, 'item-unavailable', message)
@@ -110,7 +113,12 @@ async function quarantineBelowWatermark(
   if (watermark === null) return
   for (let change = 0; change < changes.count; change++) {
     const line = changes.line[change]!
-    if (changes.operation[change] !== PUT || lines.accepted[line] === 1 || !isBelowWatermark(lines.at[line]!, watermark)) continue
+    if (
+      changes.operation[change] !== PUT ||
+      lines.accepted[line] === 1 ||
+      !isBelowWatermark(lines.at[line]!, watermark)
+    )
+      continue
     if (!(await isAbsent(changes, change))) continue
     quarantine(
       line,
@@ -203,11 +211,19 @@ function expiries(lines: Lines, changes: FoldedChanges, standing: StandingTombst
 }
 
 /** The rows of the puts, one column a table field: what the items say, and the metadata columns from the lines. */
-function newRows(lines: Lines, puts: Uint32Array, parsed: ParsedItems, definition: TableDefinition, fields: readonly Field[]): Column[] {
+function newRows(
+  lines: Lines,
+  puts: Uint32Array,
+  parsed: ParsedItems,
+  definition: TableDefinition,
+  fields: readonly Field[],
+): Column[] {
   const { stream, sequence } = versionColumns(takeStrings(lines.versions, puts))
   const updatedAt = BigInt64Array.from(puts, (line) => epochMicros(lines.at[line]!))
   const declared = definition.columns.length
-  const byId = new Map<number, Column>(parsed.columns.slice(0, declared).map((column, index) => [definition.fields[index]!.id, column]))
+  const byId = new Map<number, Column>(
+    parsed.columns.slice(0, declared).map((column, index) => [definition.fields[index]!.id, column]),
+  )
   const idOf = (name: string) => definition.fields.findLast((field) => field.name === name)!.id
   byId.set(idOf('_updated_at'), { kind: 'int64', rows: puts.length, validity: null, data: updatedAt })
   byId.set(idOf('_stream'), stream)

@@ -20,16 +20,16 @@ import { tupleText } from './change/lines.ts'
 import { PUT, REMOVE } from './change/scanned-lines.ts'
 import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
-import { type IncomingChanges, INSERTED, REMOVED_ROW, REPLACED } from './files/incoming.ts'
+import { INSERTED, type IncomingChanges, REMOVED_ROW, REPLACED } from './files/incoming.ts'
 import { locate, type MergeTask, type StoredFile } from './files/locate.ts'
-import { type MergeContext, mergeFiles, type MergeResult } from './files/merge-files.ts'
+import { type MergeContext, type MergeResult, mergeFiles } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch } from './fold-batch.ts'
+import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
 import { filesByPartition, mergeContextOf, type Table, type TableState } from './table.ts'
-import { defaultSpec } from './iceberg/metadata.ts'
 
 export interface PartitionTask extends MergeTask {
   readonly partition: readonly PartitionValue[]
@@ -102,7 +102,9 @@ export async function routeBatch(
   const { definition, fields } = state
   const store = table.environment.store
   const keyFields = fields.slice(0, definition.keyColumns)
-  const standing = await timed('fold', () => lookUpTombstones(store, state.tombstoneFiles, keyFields, batch.groups.keys))
+  const standing = await timed('fold', () =>
+    lookUpTombstones(store, state.tombstoneFiles, keyFields, batch.groups.keys),
+  )
   const files = await timed('plan', () => filesByPartition(table, state))
   const filesOf = (partition: number) => files.get(tupleText(batch.lines.partitions[partition]!)) ?? []
   const limits = { floor: state.floor, watermark: state.watermark, partitionedByKey: definition.partitionedByKey }
@@ -155,7 +157,13 @@ async function mergeTask(
 /** What a task's result depends on: the columns, the partition, the files with their deletes, the changes with their versions. */
 function taskIdentity(context: MergeContext, task: PartitionTask, incoming: IncomingChanges): string {
   const hash = createHash('sha256')
-  hash.update(JSON.stringify([context.fields, tupleText(task.partition), task.files.map(({ file, deletes }) => [file.path, deletes.map(({ path }) => path)])]))
+  hash.update(
+    JSON.stringify([
+      context.fields,
+      tupleText(task.partition),
+      task.files.map(({ file, deletes }) => [file.path, deletes.map(({ path }) => path)]),
+    ]),
+  )
   hash.update(incoming.operation.subarray(task.from, task.to))
   for (const strings of [incoming.keys, incoming.versions, incoming.expiryVersions]) {
     const first = strings.starts[task.from]!
@@ -165,7 +173,12 @@ function taskIdentity(context: MergeContext, task: PartitionTask, incoming: Inco
   return hash.digest('hex')
 }
 
-function deferKeys({ lines, groups }: GroupedBatch, changes: FoldedChanges, task: MergeTask, excluded: Uint8Array): void {
+function deferKeys(
+  { lines, groups }: GroupedBatch,
+  changes: FoldedChanges,
+  task: MergeTask,
+  excluded: Uint8Array,
+): void {
   for (let change = task.from; change < task.to; change++) {
     const key = changes.key[change]!
     for (let i = groups.starts[key]!; i < groups.starts[key + 1]!; i++) excluded[groups.order[i]!] = DEFERRED

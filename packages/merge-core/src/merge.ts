@@ -47,7 +47,11 @@ const COMMIT_AGE_MAX_MS = 12 * 3600 * 1000
  * so, and its `exitCode` is the worker's.
  * @throws TryAgainError, InputError, DamagedObjectError where nothing more could be committed
  */
-export async function mergeLanding(table: Table, landing: readonly string[], options: MergeOptions = {}): Promise<MergeReport> {
+export async function mergeLanding(
+  table: Table,
+  landing: readonly string[],
+  options: MergeOptions = {},
+): Promise<MergeReport> {
   const run = startRun(table, landing, options)
   run.objects = await listLanding(run.table.environment.store, landing)
   run.report.objects.listed = run.objects.length
@@ -126,7 +130,9 @@ async function commitBatch(run: Run, scanned: readonly ScannedLanding[]): Promis
     batch = await timed(run, 'plan', () => withoutMerged(run, state, batch))
     if (batch.landing.length === 0) return
     if (environment.nowMs() - startedMs > COMMIT_AGE_MAX_MS) {
-      throw new TryAgainError(`${table.location}: the merge took over 12 hours, its files may be cleaned away before a commit names them; run it again`)
+      throw new TryAgainError(
+        `${table.location}: the merge took over 12 hours, its files may be cleaned away before a commit names them; run it again`,
+      )
     }
     const merged = await mergeBatch(table, state, batch, results, `${commitId}-${attempt}`, {
       timed: (step, work) => timed(run, step, work),
@@ -139,7 +145,9 @@ async function commitBatch(run: Run, scanned: readonly ScannedLanding[]): Promis
     attempts.push(committed.attempt)
     await environment.sleep(environment.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt))
   }
-  throw new TryAgainError(`${table.location}: lost the race to commit ${COMMIT_ATTEMPTS_MAX} times; run again when fewer writers are active`)
+  throw new TryAgainError(
+    `${table.location}: lost the race to commit ${COMMIT_ATTEMPTS_MAX} times; run again when fewer writers are active`,
+  )
 }
 
 /** Another run may have merged some of the objects since they were listed. */
@@ -161,7 +169,11 @@ async function finishRun(run: Run): Promise<MergeReport> {
   Object.assign(report.bytes, traffic)
   for (const { commitId } of report.commits) {
     const state = await loadState(table)
-    await environment.store.put(`${state.stateFolder}/reports/${commitId}.json`, Buffer.from(JSON.stringify(report, null, 1)), { kind: 'create' })
+    await environment.store.put(
+      `${state.stateFolder}/reports/${commitId}.json`,
+      Buffer.from(JSON.stringify(report, null, 1)),
+      { kind: 'create' },
+    )
   }
   return report
 }
@@ -177,16 +189,28 @@ function warningsOf({ report, landing, objects }: Run): string[] {
   const warnings: string[] = []
   const { lines, skipped, broken } = { ...report, ...report.objects }
   if (report.objects.listed === 0) warnings.push(`no object under ${landing.join(', ')}; is the prefix right?`)
-  if (lines.quarantined > 0) warnings.push(`${lines.quarantined} lines are in quarantine, with their reasons; mend the cause and replay them`)
-  if (broken > 0) warnings.push(`${broken} objects could not be inflated to their end; their readable lines were merged and they are kept whole in quarantine`)
+  if (lines.quarantined > 0)
+    warnings.push(`${lines.quarantined} lines are in quarantine, with their reasons; mend the cause and replay them`)
+  if (broken > 0)
+    warnings.push(
+      `${broken} objects could not be inflated to their end; their readable lines were merged and they are kept whole in quarantine`,
+    )
   if (skipped.length > 0) warnings.push(`${skipped.length} objects could not be read and are left for the next run`)
-  if (report.damaged.length > 0) warnings.push(`${lines.deferred} lines wait for ${report.damaged.length} damaged files: ${report.damaged.map(({ path }) => path).join(', ')}`)
-  if (report.conflicts > 0) warnings.push(`${report.conflicts} changes have the version of another change and differ from it`)
+  if (report.damaged.length > 0)
+    warnings.push(
+      `${lines.deferred} lines wait for ${report.damaged.length} damaged files: ${report.damaged.map(({ path }) => path).join(', ')}`,
+    )
+  if (report.conflicts > 0)
+    warnings.push(`${report.conflicts} changes have the version of another change and differ from it`)
   invariant(objects.length === 0, 'every listed object was taken up')
   return warnings
 }
 
-async function timed<T>(run: Run, step: 'plan' | 'scan' | 'fold' | 'merge' | 'commit', work: () => Promise<T>): Promise<T> {
+async function timed<T>(
+  run: Run,
+  step: 'plan' | 'scan' | 'fold' | 'merge' | 'commit',
+  work: () => Promise<T>,
+): Promise<T> {
   const { nowMs } = run.table.environment
   const startMs = nowMs()
   try {

@@ -12,7 +12,12 @@ import { loadState, type Table, type TableState } from './table.ts'
 export interface MergePlan {
   readonly table: string
   readonly location: string
-  readonly objects: { readonly listed: number; readonly alreadyMerged: number; readonly toMerge: number; readonly skipped: number }
+  readonly objects: {
+    readonly listed: number
+    readonly alreadyMerged: number
+    readonly toMerge: number
+    readonly skipped: number
+  }
   /** `open` lines can still win: the stored rows decide. */
   readonly lines: {
     readonly read: number
@@ -52,7 +57,8 @@ export async function planMerge(table: Table, landing: readonly string[]): Promi
   const excluded = new Uint8Array(batch.lines.count)
   const { folded, tasks, files } = await routeBatch(table, state, batch, excluded, { timed: (_, work) => work() })
   const classes = folded.fold.lineClass
-  const count = (...wanted: number[]) => classes.reduce((sum, lineClass) => sum + (wanted.includes(lineClass) ? 1 : 0), 0)
+  const count = (...wanted: number[]) =>
+    classes.reduce((sum, lineClass) => sum + (wanted.includes(lineClass) ? 1 : 0), 0)
   const sum = (of: (landed: ScannedLanding) => number) => readable.reduce((total, landed) => total + of(landed), 0)
   const spec = defaultSpec(state.loaded.metadata)
   const fileBytes = tasks.reduce((total, task) => total + bytesOf(task.files), 0)
@@ -60,7 +66,12 @@ export async function planMerge(table: Table, landing: readonly string[]): Promi
   return {
     table: state.definition.table,
     location: table.location,
-    objects: { listed: listed.length, alreadyMerged: listed.length - unknown.length, toMerge: readable.length, skipped: scanned.length - readable.length },
+    objects: {
+      listed: listed.length,
+      alreadyMerged: listed.length - unknown.length,
+      toMerge: readable.length,
+      skipped: scanned.length - readable.length,
+    },
     lines: {
       read: sum(({ scanned }) => scanned.linesRead),
       open: classes.length - count(SUPERSEDED, STALE, QUARANTINED),
@@ -92,5 +103,7 @@ function adviceFor(state: TableState, touchedBytes: number, tableBytes: number):
     time === undefined
       ? 'an attribute that holds the time of creation, and a partition by its day, would keep them together'
       : `a table partitioned by day(${time.name}), if ${time.name} never changes, would keep them together`
-  return [`the changes are scattered over ${Math.round((100 * touchedBytes) / tableBytes)} % of the table's bytes: ${remedy}`]
+  return [
+    `the changes are scattered over ${Math.round((100 * touchedBytes) / tableBytes)} % of the table's bytes: ${remedy}`,
+  ]
 }

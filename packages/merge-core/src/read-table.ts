@@ -42,7 +42,11 @@ export async function* readTable(table: Table, options: ReadOptions = {}): Async
       const columns = await readRowGroup(file.source, file.footer, group, fields)
       const kept = Uint32Array.from({ length: numRows }, (_, row) => row).filter((row) => !deleted.has(firstRow + row))
       firstRow += numRows
-      if (kept.length > 0) yield await toArrowBatch(fields, kept.length === numRows ? columns : columns.map((column) => takeRows(column, kept)))
+      if (kept.length > 0)
+        yield await toArrowBatch(
+          fields,
+          kept.length === numRows ? columns : columns.map((column) => takeRows(column, kept)),
+        )
     }
   }
 }
@@ -51,7 +55,8 @@ function fieldsByName(fields: readonly Field[], names: readonly string[] | undef
   if (names === undefined) return fields
   return names.map((name) => {
     const field = fields.find((each) => each.name === name)
-    if (field === undefined) throw new InputError(`there is no column ${name}; the table has ${fields.map((each) => each.name).join(', ')}`)
+    if (field === undefined)
+      throw new InputError(`there is no column ${name}; the table has ${fields.map((each) => each.name).join(', ')}`)
     return field
   })
 }
@@ -66,7 +71,10 @@ export interface SnapshotFile {
 }
 
 /** The live data files of a snapshot. */
-export async function snapshotFiles(table: Table, options: { readonly snapshot?: bigint } = {}): Promise<SnapshotFile[]> {
+export async function snapshotFiles(
+  table: Table,
+  options: { readonly snapshot?: bigint } = {},
+): Promise<SnapshotFile[]> {
   const state = await loadState(table)
   const spec = defaultSpec(state.loaded.metadata)
   const files = [...(await filesByPartition(table, state, options.snapshot)).values()].flat()
@@ -115,7 +123,12 @@ export interface KeyExplanation {
     readonly updatedAt: string | null
     readonly row: Readonly<Record<string, PartitionValue>>
   }[]
-  readonly tombstones: readonly { readonly kind: 'removed' | 'moved' | 'expired'; readonly stream: string; readonly sequence: string; readonly at: number }[]
+  readonly tombstones: readonly {
+    readonly kind: 'removed' | 'moved' | 'expired'
+    readonly stream: string
+    readonly sequence: string
+    readonly at: number
+  }[]
 }
 
 /**
@@ -133,7 +146,9 @@ export async function explainKey(table: Table, key: Readonly<Record<string, Part
   for (const files of (await filesByPartition(table, state)).values()) {
     for (const { file, group, row } of await findKey(store, files, keyFields, keys, 0)) {
       const columns = await readRowGroup(file.source, file.footer, group, state.fields)
-      const values = Object.fromEntries(state.fields.map((field, i) => [field.name, valueAt(columns[i]!, field.type, row)]))
+      const values = Object.fromEntries(
+        state.fields.map((field, i) => [field.name, valueAt(columns[i]!, field.type, row)]),
+      )
       const sequence = values._sequence as string | null
       const updatedAt = values._updated_at as bigint | null
       rows.push({
@@ -150,7 +165,11 @@ export async function explainKey(table: Table, key: Readonly<Record<string, Part
   const tombstones: KeyExplanation['tombstones'][number][] = []
   const kind = standing.removalKind[0]!
   if (kind !== NO_TOMBSTONE) {
-    tombstones.push({ kind: kind === MOVED ? 'moved' : 'removed', ...versionOf(standing.removalVersions), at: standing.removalAt[0]! })
+    tombstones.push({
+      kind: kind === MOVED ? 'moved' : 'removed',
+      ...versionOf(standing.removalVersions),
+      at: standing.removalAt[0]!,
+    })
   }
   if (standing.expiredVersions.starts[1]! > 0) {
     tombstones.push({ kind: 'expired', ...versionOf(standing.expiredVersions), at: standing.expiredAt[0]! })
@@ -167,7 +186,8 @@ function versionOf(versions: ByteStrings): { stream: string; sequence: string } 
 function singleKey(keyFields: readonly Field[], key: Readonly<Record<string, PartitionValue>>): ByteStrings {
   const parts = keyFields.map((field, i) => {
     const value = key[field.name] ?? null
-    if (value === null) throw new InputError(`the key lacks ${field.name}; give ${keyFields.map(({ name }) => name).join(' and ')}`)
+    if (value === null)
+      throw new InputError(`the key lacks ${field.name}; give ${keyFields.map(({ name }) => name).join(' and ')}`)
     return encodeKeyPart(field.type, value, i === keyFields.length - 1)
   })
   const bytes = Buffer.concat(parts)

@@ -25,7 +25,13 @@ export interface MergeReport {
   readonly rows: { inserted: number; replaced: number; removed: number }
   /** Values that did not fit their declared type (they are in `_extra`), by attribute and DynamoDB type. */
   readonly misfits: { attribute: string; type: string; count: number }[]
-  readonly objects: { listed: number; alreadyMerged: number; merged: number; broken: number; skipped: { object: string; reason: string }[] }
+  readonly objects: {
+    listed: number
+    alreadyMerged: number
+    merged: number
+    broken: number
+    skipped: { object: string; reason: string }[]
+  }
   readonly files: { added: number; removed: number; kept: number }
   readonly rowGroups: { copied: number; encoded: number }
   /** All traffic with the store, metadata included; `copied` never left it. */

@@ -5,8 +5,8 @@ import { partitionOfItem } from './change/partition.ts'
 import { scanObject } from './change/scan-object.ts'
 import type { ItemLocation, ScannedLines, ScannedObject } from './change/scanned-lines.ts'
 import { TryAgainError } from './errors.ts'
-import { failureError } from './store/outcome.ts'
 import type { ListedObject, ObjectStore } from './store/object-store.ts'
+import { failureError } from './store/outcome.ts'
 import type { TableDefinition } from './table-definition.ts'
 
 export interface ScannedLanding {
@@ -74,7 +74,14 @@ async function fetchItems(store: ObjectStore, scanned: ScannedObject, definition
     texts.push(item)
     if (!definition.partitionedByKey) partition[row] = partitions.push(partitionOfItem(definition, item)) - 1
   }
-  const whole: ScannedLines = { ...lines, text: Buffer.concat(texts, textBytes), itemStart, itemEnd, partition, partitions }
+  const whole: ScannedLines = {
+    ...lines,
+    text: Buffer.concat(texts, textBytes),
+    itemStart,
+    itemEnd,
+    partition,
+    partitions,
+  }
   return { scanned: { ...scanned, lines: whole }, itemsUnavailable }
 }
 
@@ -82,7 +89,10 @@ async function fetchItem(store: ObjectStore, at: ItemLocation): Promise<Uint8Arr
   const path = `s3://${at.bucket}/${at.key}`
   const got = await store.get(path)
   if (got.kind === 'throttled' || got.kind === 'unknown') {
-    throw new TryAgainError(`${path}: the item of an oversize change could not be read (${got.cause.message}); run again`, { cause: got.cause })
+    throw new TryAgainError(
+      `${path}: the item of an oversize change could not be read (${got.cause.message}); run again`,
+      { cause: got.cause },
+    )
   }
   if (got.kind !== 'ok') return `itemAt ${path}: ${got.kind}; restore the object and replay the quarantined line`
   if (got.bytes.length !== at.bytes) return `itemAt ${path}: ${got.bytes.length} bytes, the line says ${at.bytes}`

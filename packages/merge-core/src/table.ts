@@ -1,14 +1,21 @@
 // A table and its state at one moment: Iceberg metadata, and the protected state that its properties name.
 
-import { InputError } from './errors.ts'
+import { tupleText } from './change/lines.ts'
 import type { Environment } from './environment.ts'
+import { InputError } from './errors.ts'
 import type { StoredFile } from './files/locate.ts'
 import type { MergeContext } from './files/merge-files.ts'
-import { tupleText } from './change/lines.ts'
 import type { Catalog, LoadedTable } from './iceberg/catalog.ts'
 import { fileCatalog } from './iceberg/file-catalog.ts'
 import { EQUALITY_DELETES } from './iceberg/manifest.ts'
-import { currentSchema, currentSnapshot, defaultSpec, descendsFrom, newTableMetadata, snapshotById } from './iceberg/metadata.ts'
+import {
+  currentSchema,
+  currentSnapshot,
+  defaultSpec,
+  descendsFrom,
+  newTableMetadata,
+  snapshotById,
+} from './iceberg/metadata.ts'
 import { fieldsOf, nestedFieldNames, type PartitionSpec, type Schema, schemaOf } from './iceberg/schema.ts'
 import { liveFiles } from './iceberg/snapshot.ts'
 import { storeLocation } from './iceberg/stored-object.ts'
@@ -61,7 +68,11 @@ export interface TableState {
  * Creates an empty table at an absolute location (`file:///lake/orders`).
  * @throws InputError where a table stands there
  */
-export async function createTable(location: string, definition: TableDefinition, environment: Environment): Promise<Table> {
+export async function createTable(
+  location: string,
+  definition: TableDefinition,
+  environment: Environment,
+): Promise<Table> {
   const root = withoutSlash(location)
   const catalog = fileCatalog(environment.store, root, environment)
   if ((await catalog.load()) !== null) {
@@ -94,14 +105,22 @@ export async function createTable(location: string, definition: TableDefinition,
         [PROPERTY.tombstones]: '[]',
         [PROPERTY.ledger]: '[]',
         // For files without field ids that other engines add; without it they are bound by position, silently.
-        'schema.name-mapping.default': JSON.stringify(definition.fields.map(({ id, name }) => ({ 'field-id': id, names: [name] }))),
+        'schema.name-mapping.default': JSON.stringify(
+          definition.fields.map(({ id, name }) => ({ 'field-id': id, names: [name] })),
+        ),
         'write.parquet.compression-codec': 'zstd',
       },
       nowMs: environment.nowMs(),
     }),
   )
-  if (created.kind === 'conflict') throw new InputError(`${root}: another process created a table there just now; merge into it, or choose another location`)
-  if (created.kind !== 'committed') throw new InputError(`${root}: the table could not be created (${created.kind}); look whether it stands, and try again`)
+  if (created.kind === 'conflict')
+    throw new InputError(
+      `${root}: another process created a table there just now; merge into it, or choose another location`,
+    )
+  if (created.kind !== 'committed')
+    throw new InputError(
+      `${root}: the table could not be created (${created.kind}); look whether it stands, and try again`,
+    )
   return { location: root, definition, environment, catalog }
 }
 
@@ -131,9 +150,14 @@ function stateOf(location: string, loaded: LoadedTable): TableState {
   const { metadata } = loaded
   const properties = metadata.properties ?? {}
   const format = properties[PROPERTY.format]
-  if (format === undefined) throw new InputError(`${location}: an Iceberg table, but not one of lastwrite's (it has no property ${PROPERTY.format})`)
+  if (format === undefined)
+    throw new InputError(
+      `${location}: an Iceberg table, but not one of lastwrite's (it has no property ${PROPERTY.format})`,
+    )
   if (Number(format) > FORMAT) {
-    throw new InputError(`${location}: written in format ${format}, this version reads up to ${FORMAT}; use a newer lastwrite`)
+    throw new InputError(
+      `${location}: written in format ${format}, this version reads up to ${FORMAT}; use a newer lastwrite`,
+    )
   }
   const definition = parseTableDefinition(properties[PROPERTY.definition] ?? '')
   checkSpec(location, defaultSpec(metadata), definition)
@@ -155,13 +179,17 @@ function stateOf(location: string, loaded: LoadedTable): TableState {
 function tableFields(location: string, schema: Schema, definition: TableDefinition): Field[] {
   const nested = nestedFieldNames(schema)
   if (nested.length > 0) {
-    throw new InputError(`${location}: column ${nested[0]} is not of a primitive type; lastwrite keeps such values as json text: drop the column`)
+    throw new InputError(
+      `${location}: column ${nested[0]} is not of a primitive type; lastwrite keeps such values as json text: drop the column`,
+    )
   }
   const stored = new Map(fieldsOf(schema).map((field) => [field.id, field]))
   const own = definition.fields.map((field) => {
     const present = stored.get(field.id)
     if (present === undefined) {
-      throw new InputError(`${location}: column ${field.name} (field id ${field.id}) was dropped by another writer; roll back to the snapshot before, or create a table without it`)
+      throw new InputError(
+        `${location}: column ${field.name} (field id ${field.id}) was dropped by another writer; roll back to the snapshot before, or create a table without it`,
+      )
     }
     stored.delete(field.id)
     return present
@@ -173,9 +201,14 @@ function checkSpec(location: string, spec: PartitionSpec, definition: TableDefin
   const expected = partitionSpecOf(definition).fields
   const same =
     spec.fields.length === expected.length &&
-    expected.every((field, i) => spec.fields[i]!.transform === field.transform && spec.fields[i]!['source-id'] === field['source-id'])
+    expected.every(
+      (field, i) =>
+        spec.fields[i]!.transform === field.transform && spec.fields[i]!['source-id'] === field['source-id'],
+    )
   if (!same) {
-    throw new InputError(`${location}: another writer changed the partition spec; its definition says ${JSON.stringify(expected.map((field) => field.name))}: set the old spec again, or build a new table`)
+    throw new InputError(
+      `${location}: another writer changed the partition spec; its definition says ${JSON.stringify(expected.map((field) => field.name))}: set the old spec again, or build a new table`,
+    )
   }
 }
 
@@ -224,19 +257,30 @@ function numberOrNull(text: string | undefined): number | null {
 }
 
 /** The live data files of a snapshot by partition (`tupleText` of its tuple), with the delete files that apply to each. */
-export async function filesByPartition(table: Table, state: TableState, snapshot?: bigint): Promise<Map<string, StoredFile[]>> {
+export async function filesByPartition(
+  table: Table,
+  state: TableState,
+  snapshot?: bigint,
+): Promise<Map<string, StoredFile[]>> {
   if (snapshot !== undefined && snapshotById(state.loaded.metadata, snapshot) === null) {
-    throw new InputError(`${state.location}: there is no snapshot ${snapshot}; "lastwrite history" lists those that are kept`)
+    throw new InputError(
+      `${state.location}: there is no snapshot ${snapshot}; "lastwrite history" lists those that are kept`,
+    )
   }
   const live = await liveFiles(table.environment.store, state.loaded.metadata, snapshot)
   const specId = defaultSpec(state.loaded.metadata)['spec-id']
   const deletes = live.deleteFiles.filter(({ file }) => {
     if (file.content !== EQUALITY_DELETES) return true
-    throw new InputError(`${file.path}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`)
+    throw new InputError(
+      `${file.path}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
+    )
   })
   const partitions = new Map<string, StoredFile[]>()
   for (const entry of live.dataFiles) {
-    if (entry.specId !== specId) throw new InputError(`${entry.file.path}: written under partition spec ${entry.specId}, the table's is ${specId}; rewrite it under the table's spec`)
+    if (entry.specId !== specId)
+      throw new InputError(
+        `${entry.file.path}: written under partition spec ${entry.specId}, the table's is ${specId}; rewrite it under the table's spec`,
+      )
     const partition = tupleText(entry.file.partition)
     const applying = deletes.filter(
       (other) =>
@@ -252,7 +296,11 @@ export async function filesByPartition(table: Table, state: TableState, snapshot
   return partitions
 }
 
-export function mergeContextOf(table: Table, state: TableState, newFilePath: (partition: readonly PartitionValue[]) => string): MergeContext {
+export function mergeContextOf(
+  table: Table,
+  state: TableState,
+  newFilePath: (partition: readonly PartitionValue[]) => string,
+): MergeContext {
   const { definition, fields } = state
   const position = (name: string) => {
     const field = definition.fields.findLast((each) => each.name === name)

@@ -1,8 +1,8 @@
 // Looks single keys up in the files of a partition.
 
+import { compareAt } from '../change/fold.ts'
 import { encodeKeys } from '../change/key-order.ts'
 import type { ByteStrings } from '../change/scanned-lines.ts'
-import { compareAt } from '../change/fold.ts'
 import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
@@ -34,7 +34,10 @@ export async function findKey(
       const range = file.keyRanges?.[group]
       if (range === undefined || isWithin(range.first, range.last, keys, key)) {
         const columns = await readRowGroup(file.source, file.footer, group, keyFields)
-        const stored = encodeKeys(columns, keyFields.map((field) => field.type))
+        const stored = encodeKeys(
+          columns,
+          keyFields.map((field) => field.type),
+        )
         for (let row = 0; row < numRows; row++) {
           if (compareAt(stored, row, keys, key) === 0 && !deleted.has(firstRow + row)) found.push({ file, group, row })
         }

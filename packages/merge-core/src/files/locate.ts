@@ -69,7 +69,12 @@ export function locate(
 }
 
 /** The files of a partition that can hold the key, for a look-up. */
-export function filesThatCanHold(files: readonly StoredFile[], keyFields: readonly Field[], keys: ByteStrings, key: number): StoredFile[] {
+export function filesThatCanHold(
+  files: readonly StoredFile[],
+  keyFields: readonly Field[],
+  keys: ByteStrings,
+  key: number,
+): StoredFile[] {
   return files
     .map((stored) => boundsOf(stored, keyFields))
     .filter((bounds) => canHoldKey(bounds, keys, key))
@@ -131,11 +136,16 @@ function isAtOrBelowUpper(bounds: Bounds, bytes: Uint8Array, start: number, end:
 }
 
 function isAtOrAbove(keys: ByteStrings, key: number, lower: Uint8Array | null): boolean {
-  return lower === null || compareBytes(keys.bytes, keys.starts[key]!, keys.starts[key + 1]!, lower, 0, lower.length) >= 0
+  return (
+    lower === null || compareBytes(keys.bytes, keys.starts[key]!, keys.starts[key + 1]!, lower, 0, lower.length) >= 0
+  )
 }
 
 function canHoldKey(bounds: Bounds, keys: ByteStrings, key: number): boolean {
-  return isAtOrAbove(keys, key, bounds.lower) && isAtOrBelowUpper(bounds, keys.bytes, keys.starts[key]!, keys.starts[key + 1]!)
+  return (
+    isAtOrAbove(keys, key, bounds.lower) &&
+    isAtOrBelowUpper(bounds, keys.bytes, keys.starts[key]!, keys.starts[key + 1]!)
+  )
 }
 
 function canHold(cluster: readonly Bounds[], keys: ByteStrings, from: number, to: number): boolean {

@@ -11,7 +11,7 @@
 import { compareAt } from '../change/fold.ts'
 import { compareBytes, encodeKeys, keyText } from '../change/key-order.ts'
 import { orderByBytes } from '../change/order-keys.ts'
-import { type ByteStrings } from '../change/scanned-lines.ts'
+import type { ByteStrings } from '../change/scanned-lines.ts'
 import { encodeVersions } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
 import { nullColumn } from '../columns/constant.ts'
@@ -24,10 +24,10 @@ import { invariant } from '../invariant.ts'
 import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
-import { readPositionDeletes } from './position-deletes.ts'
 import { ABSENT, type IncomingChanges, sliceIncoming } from './incoming.ts'
 import type { MergeTask, StoredFile } from './locate.ts'
 import { type OpenFile, openFile } from './open-file.ts'
+import { readPositionDeletes } from './position-deletes.ts'
 import { findRows, type RowSelection, selectRows } from './select-rows.ts'
 import { groupUnits, joinsNeighbour, type Piece } from './size-files.ts'
 import { FileWriter } from './write-files.ts'
@@ -150,7 +150,10 @@ async function decideLeaf(
   const untouched = { leaf, from, rows: leaf.rows, changed: false, selected: null }
   if (from === to) return untouched
   const keyFields = context.fields.slice(0, context.keyColumns)
-  const keys = encodeKeys(await readRowGroup(file.source, file.footer, leaf.group, keyFields), keyFields.map((field) => field.type))
+  const keys = encodeKeys(
+    await readRowGroup(file.source, file.footer, leaf.group, keyFields),
+    keyFields.map((field) => field.type),
+  )
   checkAscending(file, leaf, keys, keyFields)
   const found = findRows(keys, changes.keys, from, to)
   const matched = found.filter((row) => row >= 0)
@@ -174,7 +177,10 @@ async function readVersions(context: MergeContext, file: OpenFile, group: number
   const fields = [context.fields[context.streamColumn]!, context.fields[context.sequenceColumn]!]
   if (context.expiredColumn >= 0) fields.push(context.fields[context.expiredColumn]!)
   const columns = (await readRowGroup(file.source, file.footer, group, fields)).map((column) => takeRows(column, rows))
-  return { versions: encodeVersions(columns[0]!, columns[1]!), expired: expiredValues(context, columns[2], rows.length) }
+  return {
+    versions: encodeVersions(columns[0]!, columns[1]!),
+    expired: expiredValues(context, columns[2], rows.length),
+  }
 }
 
 function expiredValues(context: MergeContext, column: Column | undefined, rows: number): (bigint | null)[] | null {
@@ -185,7 +191,10 @@ function expiredValues(context: MergeContext, column: Column | undefined, rows: 
 /** Our own files are held to their order: a row out of place would be missed by a search, silently. */
 function checkAscending(file: OpenFile, leaf: Leaf, keys: ByteStrings, keyFields: readonly Field[]): void {
   const fail = (row: number, before: string) => {
-    const key = keyText(keys.bytes.subarray(keys.starts[row]!, keys.starts[row + 1]!), keyFields.map((field) => field.type))
+    const key = keyText(
+      keys.bytes.subarray(keys.starts[row]!, keys.starts[row + 1]!),
+      keyFields.map((field) => field.type),
+    )
     throw new DamagedObjectError(
       file.stored.file.path,
       `row ${row} of row group ${leaf.group}, key ${key}, does not sort after ${before} [written by ${file.footer.createdBy}]; ` +
@@ -195,9 +204,17 @@ function checkAscending(file: OpenFile, leaf: Leaf, keys: ByteStrings, keyFields
   const range = file.keyRanges![leaf.group]!
   const rows = keys.starts.length - 1
   for (let row = 1; row < rows; row++) if (compareAt(keys, row, keys, row - 1) <= 0) fail(row, `row ${row - 1}`)
-  if (rows !== leaf.rows) throw new DamagedObjectError(file.stored.file.path, `row group ${leaf.group} holds ${rows} rows, its footer says ${leaf.rows}`)
-  if (rows > 0 && compareBytes(keys.bytes, keys.starts[0]!, keys.starts[1]!, range.first, 0, range.first.length) !== 0) fail(0, 'the first key its footer names')
-  if (rows > 0 && compareBytes(keys.bytes, keys.starts[rows - 1]!, keys.starts[rows]!, range.last, 0, range.last.length) !== 0) {
+  if (rows !== leaf.rows)
+    throw new DamagedObjectError(
+      file.stored.file.path,
+      `row group ${leaf.group} holds ${rows} rows, its footer says ${leaf.rows}`,
+    )
+  if (rows > 0 && compareBytes(keys.bytes, keys.starts[0]!, keys.starts[1]!, range.first, 0, range.first.length) !== 0)
+    fail(0, 'the first key its footer names')
+  if (
+    rows > 0 &&
+    compareBytes(keys.bytes, keys.starts[rows - 1]!, keys.starts[rows]!, range.last, 0, range.last.length) !== 0
+  ) {
     fail(rows - 1, 'the last key its footer names')
   }
 }
@@ -208,7 +225,8 @@ function firstChangeAtOrAbove(keys: ByteStrings, from: number, count: number, bo
   let high = count
   while (low < high) {
     const middle = (low + high) >> 1
-    if (compareBytes(keys.bytes, keys.starts[middle]!, keys.starts[middle + 1]!, bound, 0, bound.length) < 0) low = middle + 1
+    if (compareBytes(keys.bytes, keys.starts[middle]!, keys.starts[middle + 1]!, bound, 0, bound.length) < 0)
+      low = middle + 1
     else high = middle
   }
   return low
@@ -239,7 +257,10 @@ function rewrittenSequences(context: MergeContext, files: readonly OpenFile[], d
   const joined: typeof sequences = []
   for (const sequence of sequences) {
     const last = joined[joined.length - 1]
-    const joins = last !== undefined && (last.changed || sequence.changed) && joinsNeighbour(last.bytes, sequence.bytes, context.fileBytes)
+    const joins =
+      last !== undefined &&
+      (last.changed || sequence.changed) &&
+      joinsNeighbour(last.bytes, sequence.bytes, context.fileBytes)
     if (!joins) {
       joined.push(sequence)
       continue
@@ -261,21 +282,39 @@ async function unitColumns(
 ): Promise<Column[]> {
   const parts: Column[][] = []
   for (const piece of pieces) {
-    const stored = piece.leaf === null
-      ? context.fields.map((field) => nullColumn(field.type, 0))
-      : await readRowGroup(files[piece.leaf.file]!.source, files[piece.leaf.file]!.footer, piece.leaf.group, context.fields)
+    const stored =
+      piece.leaf === null
+        ? context.fields.map((field) => nullColumn(field.type, 0))
+        : await readRowGroup(
+            files[piece.leaf.file]!.source,
+            files[piece.leaf.file]!.footer,
+            piece.leaf.group,
+            context.fields,
+          )
     parts.push(piece.selected === null ? stored : applySelection(context, stored, piece.selected, changes))
   }
   if (parts.length === 1) return parts[0]!
-  return context.fields.map((field, column) => concat(field.type, parts.map((part) => part[column]!)))
+  return context.fields.map((field, column) =>
+    concat(
+      field.type,
+      parts.map((part) => part[column]!),
+    ),
+  )
 }
 
-function applySelection(context: MergeContext, stored: readonly Column[], selected: RowSelection, changes: IncomingChanges): Column[] {
+function applySelection(
+  context: MergeContext,
+  stored: readonly Column[],
+  selected: RowSelection,
+  changes: IncomingChanges,
+): Column[] {
   const selection = selected.selection
   invariant(selection !== null, 'a row group is gathered only where a change applies')
   return context.fields.map((field, index) => {
     const column = gather(field.type, stored[index]!, changes.columns[index]!, selection)
-    return index === context.expiredColumn && selected.markedRows.length > 0 ? markExpired(field, column, selected) : column
+    return index === context.expiredColumn && selected.markedRows.length > 0
+      ? markExpired(field, column, selected)
+      : column
   })
 }
 
@@ -298,13 +337,24 @@ async function mergeUnordered(
 ): Promise<MergeResult> {
   const keyFields = context.fields.slice(0, context.keyColumns)
   const loaded = await Promise.all(files.map((file) => liveRows(context, file)))
-  const all = context.fields.map((field, column) => concat(field.type, loaded.map((columns) => columns[column]!)))
+  const all = context.fields.map((field, column) =>
+    concat(
+      field.type,
+      loaded.map((columns) => columns[column]!),
+    ),
+  )
   const stored = latestRows(context, all)
-  const keys = encodeKeys(stored.slice(0, context.keyColumns), keyFields.map((field) => field.type))
+  const keys = encodeKeys(
+    stored.slice(0, context.keyColumns),
+    keyFields.map((field) => field.type),
+  )
   const rows = keys.starts.length - 1
   const found = findRows(keys, changes.keys, 0, changes.count)
   const matched = Uint32Array.from(found.filter((row) => row >= 0))
-  const versions = encodeVersions(takeRows(stored[context.streamColumn]!, matched), takeRows(stored[context.sequenceColumn]!, matched))
+  const versions = encodeVersions(
+    takeRows(stored[context.streamColumn]!, matched),
+    takeRows(stored[context.sequenceColumn]!, matched),
+  )
   const expiredColumn = context.expiredColumn < 0 ? undefined : takeRows(stored[context.expiredColumn]!, matched)
   const outcomes = new Uint8Array(changes.count)
   const expired = expiredValues(context, expiredColumn, matched.length)
@@ -330,7 +380,12 @@ async function liveRows(context: MergeContext, file: OpenFile): Promise<Column[]
   for (let group = 0; group < file.footer.rowGroups.length; group++) {
     groups.push(await readRowGroup(file.source, file.footer, group, context.fields))
   }
-  const columns = context.fields.map((field, column) => concat(field.type, groups.map((group) => group[column]!)))
+  const columns = context.fields.map((field, column) =>
+    concat(
+      field.type,
+      groups.map((group) => group[column]!),
+    ),
+  )
   const deleted = await readPositionDeletes(context.store, file.stored)
   if (deleted.size === 0) return columns
   const kept = Uint32Array.from({ length: columns[0]!.rows }, (_, row) => row).filter((row) => !deleted.has(row))
@@ -340,7 +395,10 @@ async function liveRows(context: MergeContext, file: OpenFile): Promise<Column[]
 /** The rows in key order, of each key the one of the highest version; a row without a version ranks below all. */
 function latestRows(context: MergeContext, columns: readonly Column[]): Column[] {
   const keyFields = context.fields.slice(0, context.keyColumns)
-  const keys = encodeKeys(columns.slice(0, context.keyColumns), keyFields.map((field) => field.type))
+  const keys = encodeKeys(
+    columns.slice(0, context.keyColumns),
+    keyFields.map((field) => field.type),
+  )
   const versions = encodeVersions(columns[context.streamColumn]!, columns[context.sequenceColumn]!)
   const order = orderByBytes(keys, (a, b) => compareAt(versions, b, versions, a) || a - b)
   const latest = order.filter((row, i) => i === 0 || compareAt(keys, row, keys, order[i - 1]!) !== 0)

@@ -26,7 +26,11 @@ export async function openFile(store: ObjectStore, stored: StoredFile): Promise<
 /** A row group with its page indexes, to be copied as it stands. */
 export async function keptRowGroup({ source, footer }: OpenFile, group: number): Promise<KeptRowGroup> {
   const rowGroup = footer.rowGroups[group]!
-  const read = async <T>(offset: number | undefined, length: number | undefined, decode: (bytes: Uint8Array) => T): Promise<T | null> => {
+  const read = async <T>(
+    offset: number | undefined,
+    length: number | undefined,
+    decode: (bytes: Uint8Array) => T,
+  ): Promise<T | null> => {
     if (offset === undefined || length === undefined) return null
     const bytes = await source.read(offset, offset + length)
     return blameFor(source.path, `page index of row group ${group}`, () => decode(bytes))

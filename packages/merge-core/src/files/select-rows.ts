@@ -9,7 +9,7 @@ import { compareBytes } from '../change/key-order.ts'
 import { type ByteStrings, PUT, REMOVE } from '../change/scanned-lines.ts'
 import { INCOMING, type Selection, STORED } from '../columns/gather.ts'
 import { invariant } from '../invariant.ts'
-import { ABSENT, type IncomingChanges, INSERTED, MARKED, REMOVED_ROW, REPLACED, STORED_IS_NEWER } from './incoming.ts'
+import { ABSENT, INSERTED, type IncomingChanges, MARKED, REMOVED_ROW, REPLACED, STORED_IS_NEWER } from './incoming.ts'
 
 /** Where each of the ascending keys [from, to) stands among the ascending `stored`: its row, or the complement (~) of the row it would go before. */
 export function findRows(stored: ByteStrings, keys: ByteStrings, from: number, to: number): Int32Array {
@@ -110,7 +110,10 @@ export function selectRows(
     }
   }
   runs.add(STORED, nextStored, storedRows - nextStored)
-  invariant(runs.rows === storedRows + inserted - removed, 'every stored row is kept, replaced or removed, every new one inserted once')
+  invariant(
+    runs.rows === storedRows + inserted - removed,
+    'every stored row is kept, replaced or removed, every new one inserted once',
+  )
   return {
     selection: changed ? runs.selection() : null,
     markedRows: Uint32Array.from(markedRows),

@@ -43,12 +43,17 @@ export function groupUnits<P extends Piece>(pieces: readonly P[], targetRows: nu
 /** The rows of each row group that `rows` rows become. */
 export function splitRows(rows: number, targetRows: number): number[] {
   const parts = rows > SPLIT_ABOVE * targetRows ? Math.ceil(rows / targetRows) : 1
-  return Array.from({ length: parts }, (_, part) => Math.floor(((part + 1) * rows) / parts) - Math.floor((part * rows) / parts))
+  return Array.from(
+    { length: parts },
+    (_, part) => Math.floor(((part + 1) * rows) / parts) - Math.floor((part * rows) / parts),
+  )
 }
 
 /** Whether two neighbouring files, at least one of which is written anyway, become one. */
 export function joinsNeighbour(bytes: number, neighbourBytes: number, targetBytes: number): boolean {
-  return Math.min(bytes, neighbourBytes) < JOIN_BELOW * targetBytes && bytes + neighbourBytes <= SPLIT_ABOVE * targetBytes
+  return (
+    Math.min(bytes, neighbourBytes) < JOIN_BELOW * targetBytes && bytes + neighbourBytes <= SPLIT_ABOVE * targetBytes
+  )
 }
 
 /** Whether a file of so many bytes and rows is complete, with so many rows to come: the rest must be worth a file of its own. */

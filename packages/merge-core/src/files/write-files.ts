@@ -7,7 +7,7 @@ import type { DataFile } from '../iceberg/manifest.ts'
 import { encodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { invariant } from '../invariant.ts'
-import { assembleFile, type AssembledFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
+import { type AssembledFile, assembleFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
 import { fileStatistics } from '../parquet/statistics.ts'
 import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
@@ -79,7 +79,11 @@ export class FileWriter {
   #keyRange(columns: readonly Column[], rows: number): KeyRange {
     const { fields, keyColumns } = this.#context
     const types = fields.slice(0, keyColumns).map((field) => field.type)
-    const keyOf = (row: number) => encodeKeys(columns.slice(0, keyColumns).map((column) => sliceRows(column, row, row + 1)), types).bytes
+    const keyOf = (row: number) =>
+      encodeKeys(
+        columns.slice(0, keyColumns).map((column) => sliceRows(column, row, row + 1)),
+        types,
+      ).bytes
     return { first: keyOf(0), last: keyOf(rows - 1) }
   }
 
@@ -94,7 +98,10 @@ export class FileWriter {
 
   async #writeFile(): Promise<void> {
     const { store, fields } = this.#context
-    const file = assembleFile(fields, this.#groups, { keyColumns: 0, keyValueMetadata: [keyRangesEntry(this.#keyRanges)] })
+    const file = assembleFile(fields, this.#groups, {
+      keyColumns: 0,
+      keyValueMetadata: [keyRangesEntry(this.#keyRanges)],
+    })
     const path = this.#context.newFilePath(this.#partition)
     await putNewObject(store, path, file.parts)
     this.added.push(this.#dataFile(path, file))
@@ -141,6 +148,7 @@ export class FileWriter {
 function columnBytes(column: Column): number {
   const validity = column.validity?.byteLength ?? 0
   if (column.kind === 'dictionary') return validity + column.indices.byteLength + columnBytes(column.dictionary)
-  if (column.kind === 'bytes') return validity + column.starts.byteLength + column.starts[column.rows]! - column.starts[0]!
+  if (column.kind === 'bytes')
+    return validity + column.starts.byteLength + column.starts[column.rows]! - column.starts[0]!
   return validity + column.data.byteLength
 }

@@ -19,7 +19,11 @@ export function keyRangesEntry(ranges: readonly KeyRange[]): KeyValue {
 }
 
 /** One a row group, in the footer's order; null where the file is not one of ours: nothing is known of its order then. */
-export function keyRangesOf({ createdBy, keyValueMetadata, rowGroups }: Pick<FileMetaData, 'createdBy' | 'keyValueMetadata' | 'rowGroups'>): KeyRange[] | null {
+export function keyRangesOf({
+  createdBy,
+  keyValueMetadata,
+  rowGroups,
+}: Pick<FileMetaData, 'createdBy' | 'keyValueMetadata' | 'rowGroups'>): KeyRange[] | null {
   if (!createdBy?.startsWith('lastwrite ')) return null
   const text = keyValueMetadata?.find((entry) => entry.key === KEY_RANGES)?.value
   if (text === undefined) return null
