@@ -41,7 +41,7 @@ export interface KeptRowGroup {
 }
 
 export interface AssembleOptions {
-  /** The first so many fields are the key, by which the footer lists the groups. 0: in the order given. */
+  /** The first so many fields are the key, by which the footer lists the groups. 0: it lists them in the order given. */
   readonly keyColumns: number
   readonly keyValueMetadata?: readonly KeyValue[]
   /** Kept stretches of one file that lie so near are copied with the bytes between them, which are dead then. 0 by default. */
@@ -125,19 +125,12 @@ export function checkFooter(footer: FileMetaData, fields: readonly Field[], file
 }
 
 function checkKeyOrder(footer: FileMetaData, fields: readonly Field[]): void {
-  const isSorted = footer.rowGroups.some(({ sortingColumns }) => sortingColumns !== undefined)
-  const key = footer.rowGroups[0]?.sortingColumns ?? []
-  if (!isSorted) return
   for (const [i, group] of footer.rowGroups.entries()) {
     const previous = footer.rowGroups[i - 1]
+    if (previous === undefined || group.sortingColumns === undefined) continue
+    const key = group.sortingColumns.map(({ columnIdx }) => fields[columnIdx]!)
     invariant(
-      group.sortingColumns?.length === key.length,
-      `row group ${i} names ${group.sortingColumns?.length ?? 0} sorting columns, the first group ${key.length}`,
-    )
-    if (previous === undefined) continue
-    const keyFields = key.map(({ columnIdx }) => fields[columnIdx]!)
-    invariant(
-      !startsBeforeEnd(footer, previous, group, keyFields),
+      !startsBeforeEnd(footer, previous, group, key),
       `row group ${i} does not follow the group before it by key (DataFusion would give a wrong order)`,
     )
   }
@@ -298,8 +291,13 @@ function inKeyOrder(groups: readonly PlacedGroup[], fields: readonly Field[], ke
     }
     return 0
   })
-  const isSorted = keyed.every(({ group }) => group.rowGroup.sortingColumns?.length === keyColumns)
-  return keyed.map(({ group }) => (isSorted ? group : withoutSortingColumns(group)))
+  return withOneSorting(keyed.map(({ group }) => group))
+}
+
+/** Sorting columns say something only where every group has the same ones. */
+function withOneSorting(groups: readonly PlacedGroup[]): PlacedGroup[] {
+  const sortings = new Set(groups.map(({ rowGroup }) => JSON.stringify(rowGroup.sortingColumns)))
+  return sortings.size === 1 ? [...groups] : groups.map(withoutSortingColumns)
 }
 
 function withoutSortingColumns(group: PlacedGroup): PlacedGroup {
