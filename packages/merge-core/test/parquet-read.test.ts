@@ -95,7 +95,7 @@ describe('files of other writers', () => {
   it.each(files)('%s holds the values that were drawn', async (name, file) => {
     const { fields, names } = goldenFields(file)
     const texts = await readTexts(name, fields, names)
-    const rows = file.rows ?? values['key']!.values.length
+    const rows = file.rows ?? values.key!.values.length
     file.columns.forEach(([column, golden], i) => {
       expect(texts[i], `${name}, ${column}`).toEqual(values[golden]!.values.slice(0, rows))
     })
