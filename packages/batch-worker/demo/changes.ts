@@ -33,7 +33,7 @@ export interface Publication {
 }
 
 /** The dev dependencies that hold four versions of the package, in the order of their publication. */
-export const PUBLISHED = ['bcd-2026-05', 'bcd-2026-07', 'bcd-2026-09', 'bcd-2026-11']
+export const PUBLISHED = ['bcd-8.1.5', 'bcd-8.1.6', 'bcd-8.1.7', 'bcd-8.1.9']
 
 /** Sequence numbers begin just below a power of ten, so that their length grows within the first version: real ones differ in length. */
 const FIRST_SEQUENCE = 10n ** 22n - 1_000_000_000n

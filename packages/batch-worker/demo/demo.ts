@@ -71,7 +71,7 @@ async function demo(): Promise<void> {
 
   step('Questions')
   for (const [question, sql] of QUESTIONS) {
-    say(question)
+    say(`\n   ${question}`)
     await lastwrite('sql', table, sql.replaceAll(/\s+/g, ' '))
   }
   await lastwrite('history', table)
@@ -131,12 +131,12 @@ async function prepareFolder(): Promise<void> {
 /** Runs a command as a user would, and shows what it prints. */
 async function lastwrite(...words: string[]): Promise<void> {
   const text = await run(words)
-  process.stdout.write(`${text.replaceAll(/^(?=.)/gm, '    ')}\n`)
+  process.stdout.write(text.replaceAll(/^(?=.)/gm, '   '))
 }
 
 /** Runs a command and gives what it prints. */
 function run(words: readonly string[]): Promise<string> {
-  say(`$ npx lastwrite ${words.map(shellWord).join(' ')}`)
+  say(`\n   $ npx lastwrite ${words.map(shellWord).join(' ')}`)
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [LASTWRITE, ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
     const chunks: Buffer[] = []

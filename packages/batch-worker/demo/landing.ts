@@ -1,5 +1,5 @@
-// Writes changes as Firehose would land them: gzip objects of newline-ended change lines under hour prefixes, in no order, some
-// lines twice, some a publication too late, and one whole object twice under two names.
+// Writes changes as Firehose would land them: gzip objects of newline-ended change lines under hour prefixes, out of order within
+// and between objects, some lines twice, one object twice under two names, and one object days too late.
 //
 // Everything is drawn from one seed: the same publications give the same objects.
 
@@ -7,15 +7,17 @@ import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { encodeChangeLine } from '@lastwrite/merge-core/change-lines'
 import type { Change, Json, Publication } from './changes.ts'
 
 const TABLE = 'compat'
 const SOURCE = '123456789012/eu-west-1'
-const STREAM = '2026-05-22T08:00:00.000'
+const STREAM = '2026-10-01T08:00:00.000'
 const DELIVERY_STREAM = 'lastwrite-compat'
 const LINES_AN_OBJECT = 8_000
+/** A line stands at most about so many lines from its place in the stream. */
+const SHUFFLED_LINES = 20_000
 const TWICE_SHARE = 0.01
-const LATE_SHARE = 0.02
 
 export interface Landed {
   readonly objects: number
@@ -28,8 +30,8 @@ export interface Landed {
 }
 
 /**
- * Lands each delivery (the publications that arrive together) in `folder` when it is asked for. Nothing of the last one is held
- * back, so in the end every change has arrived.
+ * Lands each delivery (the publications that arrive together) in `folder` when it is asked for. One object of the first delivery
+ * arrives only with the last, after changes of the same items; in the end every change has arrived.
  */
 export async function* landDeliveries(
   folder: string,
@@ -40,25 +42,22 @@ export async function* landDeliveries(
   let objectNumber = 0
   for (const [i, publications] of deliveries.entries()) {
     const changes = publications.flatMap((publication) => publication.changes)
-    const heldBack = changes.filter(() => i < deliveries.length - 1 && random() < LATE_SHARE)
-    const arriving = [...late, ...without(changes, heldBack)]
-    const twice = arriving.filter(() => random() < TWICE_SHARE)
-    const lines = [...arriving, ...twice]
-    shuffle(lines, random)
-    const objects = chunksOf(lines, LINES_AN_OBJECT)
+    const twice = new Set(changes.filter(() => random() < TWICE_SHARE))
+    const objects = chunksOf(shuffleNearby(repeated(changes, twice), random), LINES_AN_OBJECT)
+    if (i === 0) late = objects.splice(Math.floor(objects.length / 2), 1)[0]!
+    const isLast = i === deliveries.length - 1
+    if (isLast) objects.push(late)
     // A put that timed out had been accepted, and was sent again.
-    const resent = objects.slice(-1)
-    const bytes = await writeObjects(folder, [...objects, ...resent], publications.at(-1)!.publishedAt, objectNumber)
-    const resentLines = resent.reduce((sum, object) => sum + object.length, 0)
+    const resent = objects[0]!
+    const bytes = await writeObjects(folder, [...objects, resent], publications.at(-1)!.publishedAt, objectNumber)
     yield {
-      objects: objects.length + resent.length,
-      lines: lines.length + resentLines,
-      twice: twice.length + resentLines,
-      late: late.length,
+      objects: objects.length + 1,
+      lines: objects.reduce((sum, object) => sum + object.length, resent.length),
+      twice: twice.size + resent.length,
+      late: isLast ? late.length : 0,
       bytes,
     }
-    objectNumber += objects.length + resent.length
-    late = heldBack
+    objectNumber += objects.length + 1
   }
 }
 
@@ -72,7 +71,7 @@ async function writeObjects(
   let bytes = 0
   for (const [i, changes] of objects.entries()) {
     const file = join(folder, objectKey(arrivedAt + i * 60, firstNumber + i))
-    const content = gzipSync(changes.map(toChangeLine).join(''), { level: 1 })
+    const content = gzipSync(changes.map((change) => `${toChangeLine(change)}\n`).join(''), { level: 1 })
     await mkdir(dirname(file), { recursive: true })
     await writeFile(file, content)
     bytes += content.length
@@ -89,20 +88,28 @@ function objectKey(seconds: number, number: number): string {
   return `${year}/${month}/${day}/${hour}/${name}.gz`
 }
 
-function toChangeLine(change: Change): string {
-  const { operation, at, item } = change
-  const keys = toAttributes({ feature: change.feature, browser: change.browser })
-  const line = { format: 'lastwrite/1', table: TABLE, source: SOURCE, stream: STREAM, sequence: `${change.sequence}` }
-  return `${JSON.stringify({ ...line, operation, at, keys, ...(item === null ? {} : { item: toAttributes(item) }) })}\n`
+function toChangeLine({ operation, sequence, at, feature, browser, item }: Change): string {
+  return encodeChangeLine({
+    table: TABLE,
+    source: SOURCE,
+    stream: STREAM,
+    sequence: String(sequence),
+    operation,
+    at,
+    keys: toAttributes({ feature, browser }),
+    ...(item === null ? {} : { item: toAttributes(item) }),
+  })
 }
 
-function toAttributes(values: { readonly [name: string]: Json | undefined }): Record<string, unknown> {
-  const attributes: Record<string, unknown> = {}
+type AttributeValue = { readonly [tag: string]: unknown }
+
+function toAttributes(values: { readonly [name: string]: Json | undefined }): Record<string, AttributeValue> {
+  const attributes: Record<string, AttributeValue> = {}
   for (const [name, value] of Object.entries(values)) if (value !== undefined) attributes[name] = toAttribute(value)
   return attributes
 }
 
-function toAttribute(value: Json): Record<string, unknown> {
+function toAttribute(value: Json): AttributeValue {
   if (value === null) return { NULL: true }
   if (typeof value === 'string') return { S: value }
   if (typeof value === 'number') return { N: String(value) }
@@ -111,21 +118,17 @@ function toAttribute(value: Json): Record<string, unknown> {
   return { M: toAttributes(value as { readonly [name: string]: Json | undefined }) }
 }
 
-function without<T>(all: readonly T[], some: readonly T[]): T[] {
-  const left = new Set(some)
-  return all.filter((one) => !left.has(one))
+function repeated<T>(all: readonly T[], twice: ReadonlySet<T>): T[] {
+  return all.flatMap((one) => (twice.has(one) ? [one, one] : [one]))
+}
+
+function shuffleNearby<T>(all: readonly T[], random: () => number): T[] {
+  const placed = all.map((one, i) => ({ one, place: i + random() * SHUFFLED_LINES }))
+  return placed.sort((a, b) => a.place - b.place).map(({ one }) => one)
 }
 
 function chunksOf<T>(all: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size))
-}
-
-/** Fisher and Yates. */
-function shuffle<T>(all: T[], random: () => number): void {
-  for (let i = all.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1))
-    ;[all[i], all[j]] = [all[j]!, all[i]!]
-  }
 }
 
 /** Mulberry32: uniform in [0, 1), the same row of numbers for a seed. */

@@ -3,6 +3,7 @@
 // Columns bind by Iceberg's field id, never by name: a file written under an older name of a column is read right.
 
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type DuckDBConnection,
   DuckDBDecimalValue,
@@ -62,7 +63,8 @@ async function connect(): Promise<DuckDBConnection> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    temp_directory: tmpdir(),
+    // A query may read what lies there, so it is nobody else's.
+    temp_directory: join(tmpdir(), `lastwrite-sql-${process.pid}`),
   })
   const connection = await instance.connect()
   // Times are shown in UTC, on every machine.

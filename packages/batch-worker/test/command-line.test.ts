@@ -27,9 +27,10 @@ describe('lastwrite', () => {
     const { code, stdout } = await space.lastwrite(command, '--help')
     expect(code).toBe(0)
     expect(stdout).toContain(`Example:\n  lastwrite ${command} ./lake/orders`)
+    const text = stdout.replaceAll(/\s+/g, ' ')
     const options = stdout.match(/^ {2}--[a-z-]+/gm)!.map((option) => option.trim().slice(2))
     for (const option of options) {
-      expect(stdout).toContain(`(env: LASTWRITE_${option.toUpperCase().replaceAll('-', '_')})`)
+      expect(text).toContain(`(env: LASTWRITE_${option.toUpperCase().replaceAll('-', '_')})`)
     }
   })
 
@@ -161,8 +162,9 @@ describe('a table of orders', () => {
 
   it.each([
     ['select nothing from orders', /nothing/],
-    ["copy (select 1) to 'x.parquet'", /not a query/],
+    ["copy (select 1) to 'x.parquet'", /x\.parquet/],
     ['drop view orders', /not a query/],
+    ['create table x (a int)', /not a query/],
     ['select 1; select 2', /2 statements/],
     ["select * from read_text('orders.table.json')", /orders\.table\.json/],
   ])('refuses the SQL %s', async (sql, message) => {
@@ -176,14 +178,16 @@ describe('a table of orders', () => {
       ['a', 'c', 'z'].map((pk) => space.lastwrite('why', table, '--key', JSON.stringify({ pk }), '--json')),
     )
     expect(JSON.parse(row!.stdout)).toMatchObject({
-      partitions: [{ sequence: '1000000000000000000000', row: { pk: 'a', status: 'paid' } }],
+      rows: [
+        { sequence: '1000000000000000000000', row: { pk: 'a', status: 'paid', _updated_at: '2026-11-22T08:00:00Z' } },
+      ],
       tombstones: [],
     })
     expect(JSON.parse(removed!.stdout)).toMatchObject({
-      partitions: [],
+      rows: [],
       tombstones: [{ kind: 'removed', sequence: '900000000000000000003' }],
     })
-    expect(JSON.parse(unknown!.stdout)).toMatchObject({ partitions: [], tombstones: [] })
+    expect(JSON.parse(unknown!.stdout)).toMatchObject({ rows: [], tombstones: [] })
   })
 
   it.each([

@@ -12,11 +12,11 @@ const publications = [0, 1, 2].map(
   (i): Publication => ({
     version: `${i}`,
     publishedAt: FIRST_HOUR + i * 3600,
-    changes: Array.from({ length: 3000 }, (_, j): Change => {
+    changes: Array.from({ length: 9000 }, (_, j): Change => {
       const names = { feature: `f${j}`, browser: 'b' }
       const item = j % 10 === i ? null : { ...names, version_added: `${i}` }
       const operation = item === null ? 'remove' : i === 0 ? 'insert' : 'modify'
-      return { operation, sequence: 10n ** 22n + BigInt(i * 3000 + j), at: FIRST_HOUR + i, ...names, item }
+      return { operation, sequence: 10n ** 22n + BigInt(i * 9000 + j), at: FIRST_HOUR + i, ...names, item }
     }),
   }),
 )
@@ -48,10 +48,10 @@ function linesIn(objects: Map<string, string>): string[] {
   return [...objects.values()].flatMap((text) => text.split('\n').slice(0, -1))
 }
 
-it('lands every change, some of them twice and some a delivery late', () => {
+it('lands every change, some of them twice and one object a delivery late', () => {
   const lines = linesIn(objectsIn('one'))
   const sequences = new Set(lines.map((line) => JSON.parse(line).sequence))
-  expect(sequences.size).toBe(9000)
+  expect(sequences.size).toBe(27000)
   expect(lines).toHaveLength(landed.reduce((sum, delivery) => sum + delivery.lines, 0))
   expect(landed.map((delivery) => delivery.twice > 0)).toEqual([true, true])
   expect(landed[0]!.late).toBe(0)
@@ -68,7 +68,7 @@ it('names objects as Firehose does, by the hour of their arrival', () => {
   }
 })
 
-it('shuffles the lines, so that an update stands before the insert that it follows', () => {
+it('keeps no order of the lines', () => {
   const sequences = linesIn(objectsIn('one')).map((line) => BigInt(JSON.parse(line).sequence))
   const falls = sequences.filter((sequence, i) => i > 0 && sequence < sequences[i - 1]!)
   expect(falls.length).toBeGreaterThan(sequences.length / 3)

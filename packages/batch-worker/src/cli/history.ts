@@ -20,8 +20,8 @@ async function history(text: string, options: { readonly json?: true }): Promise
   const inSummary = (summary: Record<string, string>, name: string) =>
     summary[name] === undefined ? '' : count(BigInt(summary[name]))
   printTable(
-    ['snapshot', 'at', 'operation', 'rows', 'files', 'added', 'removed'],
-    snapshots.map(({ snapshot, at, operation, summary }) => [
+    ['snapshot', 'at', 'operation', 'rows', 'files', 'added', 'removed', ''],
+    snapshots.map(({ snapshot, at, operation, summary, current }) => [
       String(snapshot),
       at,
       operation,
@@ -29,6 +29,7 @@ async function history(text: string, options: { readonly json?: true }): Promise
       inSummary(summary, 'total-data-files'),
       inSummary(summary, 'added-data-files'),
       inSummary(summary, 'deleted-data-files'),
+      current ? 'current' : '',
     ]),
     [true, false, false, true, true, true, true],
   )

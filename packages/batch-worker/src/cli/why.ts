@@ -1,5 +1,6 @@
-import { explainKey, type KeyExplanation, keyFromJson } from '@lastwrite/merge-core'
+import { explainKey, type Field, type KeyExplanation, keyFromJson, loadState } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
+import { jsonValue } from '../json-value.ts'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
 import { counted, isoTime, print, printFacts, printJson, toJson } from '../print.ts'
@@ -23,12 +24,22 @@ export function whyCommand(): Command {
 
 async function why(text: string, options: WhyOptions): Promise<void> {
   const table = await openTableAt(text)
-  const answer = await explainKey(table, keyFromJson(table.definition, options.key))
+  const { fields } = await loadState(table)
+  const explained = await explainKey(table, keyFromJson(table.definition, options.key))
+  const answer = { ...explained, rows: explained.rows.map((row) => ({ ...row, row: shownRow(fields, row.row) })) }
   if (options.json) printJson(answer)
   else printAnswer(answer)
 }
 
-function printAnswer({ key, snapshot, rows, tombstones }: KeyExplanation): void {
+interface Answer extends Omit<KeyExplanation, 'rows'> {
+  readonly rows: readonly (Omit<KeyExplanation['rows'][number], 'row'> & { readonly row: Record<string, unknown> })[]
+}
+
+function shownRow(fields: readonly Field[], row: KeyExplanation['rows'][number]['row']): Record<string, unknown> {
+  return Object.fromEntries(fields.map(({ name, type }) => [name, jsonValue(type, row[name] ?? null)]))
+}
+
+function printAnswer({ key, snapshot, rows, tombstones }: Answer): void {
   print(
     `${toJson(key)} in snapshot ${snapshot ?? 'none'}: ${rows.length === 0 ? 'no row' : counted(rows.length, 'row')}`,
   )
