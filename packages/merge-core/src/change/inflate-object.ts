@@ -1,7 +1,8 @@
 // The text of a landing object, whether it is gzip (RFC 1952; any number of members) or plain, told apart by its first bytes.
 //
 // A member counts only if its checksum and length hold: what a damaged one inflates to may be wrong in any byte, so none of it is
-// used. A member that is merely cut off has no checksum to fail, and what came of it is the beginning of what was written.
+// used. A member that is merely cut off has no checksum to fail, and what came of it is the beginning of what was written: this rests
+// on the store's own checksums, because damage that hides the end of a member looks like a cut.
 
 import { constants, crc32, inflateRawSync } from 'node:zlib'
 
