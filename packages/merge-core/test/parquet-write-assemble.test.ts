@@ -269,6 +269,44 @@ describe('parts', () => {
   })
 })
 
+describe('groups kept from before the columns changed', () => {
+  const town: Field = { id: 4, name: 'town', type: { kind: 'decimal', precision: 25, scale: 0 }, required: false }
+  const nulls = (rows: number) => Array.from({ length: rows }, () => null)
+
+  it('hold nulls in a column that was added since, wherever it stands', async () => {
+    const added = [fields[0]!, fields[1]!, town, fields[2]!]
+    const file = assembleFile(added, [old.kept[1]!, old.kept[0]!], OPTIONS)
+    const [pk, sk, city] = textsAt([
+      [0, 'old'],
+      [20, 'old'],
+    ])
+    const bytes = bytesOf(file, files)
+    const path = join(folder, 'added.parquet')
+    writeFileSync(path, bytes)
+    const texts = [pk, sk, nulls(40), city]
+    expect(await readOurs(added, bytes)).toEqual(texts)
+    expect(await readHyparquet(added, bytes)).toEqual(texts)
+    expect(await readDuckdb(added, path)).toEqual(texts)
+    expectIndexesPoint(file)
+    expect(file.parts.map(({ kind }) => kind)).toEqual(['bytes', 'copy', 'copy', 'bytes', 'bytes', 'bytes'])
+  })
+
+  it('lose a column that was dropped since; its bytes are dead', async () => {
+    const without = [fields[0]!, fields[2]!]
+    const file = assembleFile(without, [old.kept[0]!], { keyColumns: 1 })
+    const [pk, , city] = textsAt([[0, 'old']])
+    expect(await readOurs(without, bytesOf(file, files))).toEqual([pk, city])
+    expect(await readHyparquet(without, bytesOf(file, files))).toEqual([pk, city])
+    expect(file.deadBytes).toBe(old.kept[0]!.rowGroup.columns[1]!.metaData!.totalCompressedSize)
+  })
+
+  it('are refused where the added column is required', () => {
+    expect(() => assembleFile([...fields, { ...town, required: true }], [old.kept[0]!], OPTIONS)).toThrow(
+      /another layout/,
+    )
+  })
+})
+
 describe('the footer is refused, before anything is stored, where', () => {
   const { footer, fileBytes } = assembleFile(fields, [groupAt(0, 'a'), groupAt(20, 'b')], OPTIONS)
   const broken = (change: (group: RowGroup) => Partial<RowGroup>): FileMetaData => ({

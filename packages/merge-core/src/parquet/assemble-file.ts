@@ -6,8 +6,10 @@
 //   4  write column indexes, offset indexes and the footer
 //   5  check what engines lose rows over (checkFooter), before anything is stored
 //
-// Nothing kept is read or decompressed.
+// Nothing kept is read or decompressed. A column that came after a kept group was written is nulls in it: one small chunk, behind all
+// groups. The chunk of a column that was dropped since is dead bytes.
 
+import { nullColumn } from '../columns/constant.ts'
 import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectPart } from '../store/object-store.ts'
@@ -24,14 +26,14 @@ import {
   type SchemaElement,
 } from './footer.ts'
 import { comparePartitionValues, rowGroupBounds } from './statistics.ts'
-import type { EncodedRowGroup } from './write-row-group.ts'
+import { type EncodedRowGroup, encodeRowGroup } from './write-row-group.ts'
 import { isSameLayout, schemaElements } from './write-schema.ts'
 
 /** A row group of a stored file, taken over byte for byte. */
 export interface KeptRowGroup {
   readonly path: string
   readonly etag: string
-  /** The schema of its file: must have the layout of the new one (isSameLayout). */
+  /** The schema of its file: the fields that it has must have the layout of the new one (isSameLayout). */
   readonly schema: readonly SchemaElement[]
   /** As its file's footer gives it. */
   readonly rowGroup: RowGroup
@@ -182,6 +184,8 @@ function layOut(
 ): Body {
   const parts: ObjectPart[] = []
   const placed: PlacedGroup[] = []
+  /** Chunks that kept groups lack come behind all groups, so that copied stretches stay whole. */
+  const absent: (EncodedRowGroup | null)[] = []
   let end = 0
   let deadBytes = 0
   const [first] = groups
@@ -194,13 +198,10 @@ function layOut(
     if (!('path' in group)) {
       parts.push({ kind: 'bytes', bytes: group.bytes })
       placed.push(moveGroup(group, end))
+      absent.push(null)
       end += group.bytes.length
       continue
     }
-    invariant(
-      isSameLayout(group.schema, fields),
-      `${group.path} has another layout: its row groups must be encoded anew`,
-    )
     const stretch = { start: groupStart(group.rowGroup), end: groupEnd(group.rowGroup) }
     const last = parts.at(-1)
     if (last?.kind === 'copy' && last.from === group.path && isNear(last.end, stretch.start, gapBytesMax)) {
@@ -212,8 +213,16 @@ function layOut(
       parts.push({ kind: 'copy', from: group.path, etag: group.etag, start, end: stretch.end })
       end += stretch.end - start
     }
-    placed.push(moveGroup(keptEntry(group, stretch), end - stretch.end))
-    deadBytes += stretch.end - stretch.start - sumChunkBytes(group.rowGroup)
+    const entry = keptEntry(fields, group, stretch)
+    placed.push(moveGroup(entry, end - stretch.end))
+    absent.push(absentChunks(fields, group))
+    deadBytes += stretch.end - stretch.start - sumChunkBytes(entry.rowGroup)
+  }
+  for (const [i, chunks] of absent.entries()) {
+    if (chunks === null) continue
+    parts.push({ kind: 'bytes', bytes: chunks.bytes })
+    placed[i] = joinColumns(fields, placed[i]!, moveGroup(chunks, end))
+    end += chunks.bytes.length
   }
   return { parts, groups: placed, end, deadBytes }
 }
@@ -222,24 +231,89 @@ function isNear(end: number, start: number, gapBytesMax: number): boolean {
   return start >= end && start - end <= gapBytesMax
 }
 
-/** What a footer may say of a kept group: an offset of 0 means none, and a bloom filter counts only if it is copied along. */
-function keptEntry(group: KeptRowGroup, stretch: { start: number; end: number }): PlacedGroup {
-  const columns = group.rowGroup.columns.map((chunk): ColumnChunk => {
-    const metaData = chunk.metaData!
-    const { dictionaryPageOffset, bloomFilterOffset = -1, bloomFilterLength = 0 } = metaData
-    const isBloomCopied = bloomFilterOffset >= stretch.start && bloomFilterOffset + bloomFilterLength <= stretch.end
-    return {
-      fileOffset: 0,
-      metaData: {
-        ...metaData,
-        dictionaryPageOffset: dictionaryPageOffset === 0 ? undefined : dictionaryPageOffset,
-        indexPageOffset: undefined,
-        bloomFilterOffset: isBloomCopied && bloomFilterLength > 0 ? bloomFilterOffset : undefined,
-        bloomFilterLength: isBloomCopied && bloomFilterLength > 0 ? bloomFilterLength : undefined,
-      },
-    }
+/** What the new footer may say of a kept group: its columns that are fields, under their names by now. */
+function keptEntry(
+  fields: readonly Field[],
+  group: KeptRowGroup,
+  stretch: { readonly start: number; readonly end: number },
+): PlacedGroup {
+  invariant(isSameLayout(group.schema, fields), `${group.path} has another layout: its row groups must be encoded anew`)
+  const kept = fields.flatMap((field) => {
+    const position = leafPosition(group.schema, field)
+    return position === -1 ? [] : [{ field, position }]
   })
-  return { ...group, rowGroup: { ...group.rowGroup, columns } }
+  const columns = kept.map(({ field, position }) => keptChunk(field, group.rowGroup.columns[position]!, stretch))
+  const { sortingColumns } = group.rowGroup
+  return {
+    rowGroup: {
+      ...group.rowGroup,
+      columns,
+      totalByteSize: columns.reduce((sum, { metaData }) => sum + metaData!.totalUncompressedSize, 0),
+      sortingColumns: sortingColumns?.map((sorting) => {
+        const field = group.schema[sorting.columnIdx + 1]!.fieldId
+        return { ...sorting, columnIdx: fields.findIndex(({ id }) => id === field) }
+      }),
+    },
+    columnIndexes: kept.map(({ position }) => group.columnIndexes[position] ?? null),
+    offsetIndexes: kept.map(({ position }) => group.offsetIndexes[position] ?? null),
+  }
+}
+
+/** An offset of 0 means none, and a bloom filter counts only if it is copied along. */
+function keptChunk(
+  field: Field,
+  chunk: ColumnChunk,
+  stretch: { readonly start: number; readonly end: number },
+): ColumnChunk {
+  const metaData = chunk.metaData!
+  const { dictionaryPageOffset, bloomFilterOffset = -1, bloomFilterLength = 0 } = metaData
+  const bloomEnd = bloomFilterOffset + bloomFilterLength
+  const isBloomCopied = bloomFilterLength > 0 && bloomFilterOffset >= stretch.start && bloomEnd <= stretch.end
+  return {
+    fileOffset: 0,
+    metaData: {
+      ...metaData,
+      pathInSchema: [field.name],
+      dictionaryPageOffset: dictionaryPageOffset === 0 ? undefined : dictionaryPageOffset,
+      indexPageOffset: undefined,
+      bloomFilterOffset: isBloomCopied ? bloomFilterOffset : undefined,
+      bloomFilterLength: isBloomCopied ? bloomFilterLength : undefined,
+    },
+  }
+}
+
+/** Chunks of nulls for the fields that came after the kept group was written; null where there are none. */
+function absentChunks(fields: readonly Field[], { schema, rowGroup }: KeptRowGroup): EncodedRowGroup | null {
+  const missing = fields.filter((field) => leafPosition(schema, field) === -1)
+  if (missing.length === 0) return null
+  const columns = missing.map(({ type }) => nullColumn(type, rowGroup.numRows))
+  return encodeRowGroup(missing, columns, { codec: 'uncompressed', keyColumns: 0, pageRows: rowGroup.numRows })
+}
+
+/** One group of both groups' columns, in the order of the fields. */
+function joinColumns(fields: readonly Field[], kept: PlacedGroup, added: PlacedGroup): PlacedGroup {
+  const sources = fields.map(({ name }) => {
+    const isNamed = (chunk: ColumnChunk) => chunk.metaData!.pathInSchema[0] === name
+    const inKept = kept.rowGroup.columns.findIndex(isNamed)
+    return inKept === -1 ? { of: added, at: added.rowGroup.columns.findIndex(isNamed) } : { of: kept, at: inKept }
+  })
+  const columns = sources.map(({ of, at }) => of.rowGroup.columns[at]!)
+  return {
+    rowGroup: {
+      ...kept.rowGroup,
+      columns,
+      totalByteSize: kept.rowGroup.totalByteSize + added.rowGroup.totalByteSize,
+      totalCompressedSize: kept.rowGroup.totalCompressedSize! + added.rowGroup.totalCompressedSize!,
+    },
+    columnIndexes: sources.map(({ of, at }) => of.columnIndexes[at]!),
+    offsetIndexes: sources.map(({ of, at }) => of.offsetIndexes[at]!),
+  }
+}
+
+/** Which of a flat schema's columns a field is; −1 where it is none of them. */
+function leafPosition(schema: readonly SchemaElement[], field: Field): number {
+  const element = schema.findIndex(({ fieldId }, i) => i > 0 && fieldId === field.id)
+  return element === -1 ? -1 : element - 1
 }
 
 function moveGroup({ rowGroup, columnIndexes, offsetIndexes }: PlacedGroup, by: number): PlacedGroup {

@@ -21,21 +21,23 @@ export function decimalBytes(precision: number): number {
 }
 
 /**
- * Whether chunks written under `schema` may stand in a file of `fields`: columns in the same order and of the same ids, physical
- * types, logical units and nullability. Names may differ.
+ * Whether chunks written under `schema` may stand in a file of `fields`: a flat schema in which the fields that it has are of the same
+ * physical types, units and nullability, and those that it lacks may be null; the first column is the same. Names may differ.
  */
 export function isSameLayout(schema: readonly SchemaElement[], fields: readonly Field[]): boolean {
-  const own = schemaElements(fields)
-  return schema.length === own.length && own.every((element, i) => i === 0 || isSameElement(schema[i]!, element))
+  const stored = schema.slice(1)
+  if (stored.some(({ type }) => type === undefined) || stored[0]?.fieldId !== fields[0]?.id) return false
+  return fields.every((field) => {
+    const element = stored.find(({ fieldId }) => fieldId === field.id)
+    return element === undefined ? !field.required : isSameElement(element, schemaElement(field))
+  })
 }
 
 function isSameElement(a: SchemaElement, b: SchemaElement): boolean {
   return (
-    a.fieldId === b.fieldId &&
     a.type === b.type &&
     (a.typeLength ?? 0) === (b.typeLength ?? 0) &&
     a.repetitionType === b.repetitionType &&
-    a.numChildren === undefined &&
     unitOf(a) === unitOf(b)
   )
 }
