@@ -264,7 +264,8 @@ function nextItem(g: Generator, table: TableSpec, before: Item | null): Item {
   return { declared, others }
 }
 
-const otherNames = () => fc.oneof(attributeNames, fc.constantFrom('aws:rep:deleting', '_stream', '_extra'))
+const otherNameValues = fc.oneof(attributeNames, fc.constantFrom('aws:rep:deleting', '_stream', '_extra'))
+const otherNames = () => otherNameValues
 const anyValues = () => values
 
 function isPartitionSource(table: TableSpec, name: string): boolean {

@@ -409,17 +409,25 @@ function misfitting(type: string): fc.Arbitrary<Attribute> {
 }
 
 /** Values for a declared column: most fit; some are of another type or range; some are NULL. */
-export function attributesOf(type: string): fc.Arbitrary<Attribute> {
-  return fc.oneof(
+export const attributesOf = onceForEach((type) =>
+  fc.oneof(
     { weight: 8, arbitrary: fitting(type) },
     { weight: 1, arbitrary: misfitting(type) },
     { weight: 1, arbitrary: fc.constant({ raw: { NULL: true }, cell: null, extra: { NULL: true } }) },
-  )
-}
+  ),
+)
 
 /** Values for a key column: they fit, and DynamoDB takes neither empty text nor empty bytes there. */
-export function keysOf(type: string): fc.Arbitrary<Attribute> {
-  return fitting(type).filter(({ raw }) => raw.S !== '' && raw.B !== '')
+export const keysOf = onceForEach((type) => fitting(type).filter(({ raw }) => raw.S !== '' && raw.B !== ''))
+
+/** Making an arbitrary costs more than drawing from it. */
+function onceForEach(make: (type: string) => fc.Arbitrary<Attribute>): (type: string) => fc.Arbitrary<Attribute> {
+  const made = new Map<string, fc.Arbitrary<Attribute>>()
+  return (type) => {
+    const known = made.get(type) ?? make(type)
+    made.set(type, known)
+    return known
+  }
 }
 
 /** An `_extra` text as `canonicalJson` would have written it from typed values. */

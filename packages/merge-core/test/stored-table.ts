@@ -89,12 +89,23 @@ class UnscaledDecimal extends avro.types.LogicalType {
   }
 }
 
+const avroTypes = new Map<string, avro.Type>()
+
+/** Avro compiles a type to code, which costs more than reading a small file with it. */
+function avroType(schema: avro.Schema): avro.Type {
+  const text = JSON.stringify(schema)
+  const known =
+    avroTypes.get(text) ??
+    avro.Type.forSchema(schema, { registry: { long: bigints }, logicalTypes: { decimal: UnscaledDecimal } })
+  avroTypes.set(text, known)
+  return known
+}
+
 /** Longs as bigint, decimals unscaled. */
 async function avroRecords(store: ObjectStore, path: string): Promise<unknown[]> {
   const bytes = await readObject(store, path)
   const decoder = new avro.streams.BlockDecoder({
-    parseHook: (schema) =>
-      avro.Type.forSchema(schema, { registry: { long: bigints }, logicalTypes: { decimal: UnscaledDecimal } }),
+    parseHook: avroType,
   })
   return new Promise((resolve, reject) => {
     const read: unknown[] = []
