@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Column, DictionaryColumn } from '../../src/columns/column.ts'
+import type { BytesColumn, Column, DictionaryColumn } from '../../src/columns/column.ts'
 import { constantColumn, nullColumn } from '../../src/columns/constant.ts'
 import { concat, expandDictionary, gather, type Selection, sliceRows, takeRows } from '../../src/columns/gather.ts'
 import { columnOf, valuesOf } from '../../src/columns/values.ts'
@@ -126,7 +126,7 @@ it('gathers every pair of runs of small columns, nulls included', () => {
 })
 
 describe('dictionaries', () => {
-  const colours = columnOf(STRING, ['red', 'green'])
+  const colours = columnOf(STRING, ['red', 'green']) as BytesColumn
   const stored = dictionaryModel(colours, ['red', 'green'], [0, null, 1, 1])
 
   it('keeps the stored dictionary where both sides share it', () => {
@@ -172,6 +172,26 @@ describe('dictionaries', () => {
     )
     expect(valuesOf((gathered as DictionaryColumn).dictionary, STRING)).toEqual(['red', 'green', 'violet', 'blue'])
     expect(valuesOf(gathered, STRING)).toEqual(['violet', 'blue', 'violet', 'green'])
+  })
+
+  it('leaves alone the memory behind a stored dictionary', () => {
+    const room = 64
+    const bytes = new Uint8Array(colours.bytes.length + room)
+    bytes.set(colours.bytes)
+    const dictionary = { ...colours, bytes }
+    const column: DictionaryColumn = {
+      kind: 'dictionary',
+      rows: 1,
+      validity: null,
+      indices: new Uint32Array(1),
+      dictionary,
+    }
+    const runs = selectionOf([
+      [0, 0, 1],
+      [1, 0, 1],
+    ])
+    expect(valuesOf(gather(STRING, column, columnOf(STRING, ['violet']), runs), STRING)).toEqual(['red', 'violet'])
+    expect(bytes.subarray(-room)).toEqual(new Uint8Array(room))
   })
 
   it('expands where many values are new', () => {
