@@ -71,7 +71,8 @@ async function demo(): Promise<void> {
 
   step('Questions')
   for (const [question, sql] of QUESTIONS) {
-    say(`\n   ${question}`)
+    say('')
+    say(question)
     await lastwrite('sql', table, sql.replaceAll(/\s+/g, ' '))
   }
   await lastwrite('history', table)
@@ -131,12 +132,13 @@ async function prepareFolder(): Promise<void> {
 /** Runs a command as a user would, and shows what it prints. */
 async function lastwrite(...words: string[]): Promise<void> {
   const text = await run(words)
-  process.stdout.write(text.replaceAll(/^(?=.)/gm, '   '))
+  process.stdout.write(text.replaceAll(/^(?=.)/gm, '     '))
 }
 
 /** Runs a command and gives what it prints. */
 function run(words: readonly string[]): Promise<string> {
-  say(`\n   $ npx lastwrite ${words.map(shellWord).join(' ')}`)
+  say('')
+  say(`$ npx lastwrite ${words.map(shellWord).join(' ')}`)
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [LASTWRITE, ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
     const chunks: Buffer[] = []
@@ -160,7 +162,7 @@ function step(title: string): void {
 }
 
 function say(text: string): void {
-  process.stdout.write(`   ${text}\n`)
+  process.stdout.write(`${`   ${text}`.trimEnd()}\n`)
 }
 
 function sayLanded({ objects, lines, twice, late, bytes }: Landed): void {

@@ -3,13 +3,13 @@
 /** Done, or nothing to do. */
 export const DONE = 0
 /** Nothing was lost: the same command again will do. */
-export const TRY_AGAIN = 10
+const TRY_AGAIN = 10
 /** The command line, the input, the definition or a right must change first. */
 export const FIX_INPUT = 20
 /** A stored object is not what it must be. */
-export const DAMAGED = 21
+const DAMAGED = 21
 /** A mistake in this program. */
-export const DEFECT = 70
+const DEFECT = 70
 
 /** By name, not by class: a mistyped command must not load the library to be told so. */
 const EXIT_CODE_BY_ERROR = new Map([
