@@ -71,7 +71,7 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-/** @throws TryAgainError where the file vanished or changed while it was read; DamagedObjectError where it is no Parquet file */
+/** @throws TryAgainError where the file vanished or changed while it was read; DamagedObjectError where it is not the file that the table names */
 export async function openStateFile(store: ObjectStore, file: StateFile): Promise<OpenStateFile> {
   const source = await storeSource(store, file.path, {
     errorOf: (path, failure) =>
@@ -81,7 +81,12 @@ export async function openStateFile(store: ObjectStore, file: StateFile): Promis
           )
         : failureError('reading', path, failure),
   })
-  return { file, source, footer: await readFooter(source) }
+  const footer = await readFooter(source)
+  if (source.bytes === file.bytes && footer.numRows === file.rows) return { file, source, footer }
+  throw new DamagedObjectError(
+    file.path,
+    `${source.bytes} bytes and ${footer.numRows} rows, where the table names ${file.bytes} bytes and ${file.rows} rows; restore it or roll back`,
+  )
 }
 
 /** The columns of `fields` of a whole state file. */

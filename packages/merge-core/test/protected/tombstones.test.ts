@@ -282,6 +282,16 @@ describe('a file of tombstones that', () => {
     }
   })
 
+  it('is another one than the table names is damaged', async () => {
+    const { store, file } = await oneFile()
+    for (const other of [
+      { ...file, bytes: file.bytes + 1 },
+      { ...file, rows: 2 },
+    ]) {
+      await expect(lookUp(store, [other], STRING_KEY, [['a']])).rejects.toThrow(DamagedObjectError)
+    }
+  })
+
   it('was written is never overwritten', async () => {
     const { store } = await oneFile()
     await expect(addTombstones(folderOver(store), [], STRING_KEY, toTombstones(list, STRING_KEY))).rejects.toThrow(
