@@ -1,6 +1,7 @@
 // What a line says, whichever of the two forms it has: the common ground of change-line.ts and stream-record.ts.
 
 import type { QuarantineReason } from './scanned-lines.ts'
+import { SECONDS_END } from './time-text.ts'
 
 /** JSON values are stretches [start, end) of the text; absent ones have start −1. */
 export interface LineParts {
@@ -40,8 +41,6 @@ export function reject(reason: QuarantineReason, message: string): Rejection {
 export function excerpt(text: string): string {
   return text.length <= 100 ? text : `${text.slice(0, 100)}…`
 }
-
-const SECONDS_END = 253_402_300_800
 
 /** Epoch seconds from a JSON number's text; null where it is none or not a time of the years 1970 to 9999. */
 export function secondsOf(text: string): number | null {

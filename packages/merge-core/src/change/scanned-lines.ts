@@ -39,7 +39,8 @@ export interface ScannedLines {
   readonly versions: ByteStrings
   /** Epoch seconds, may be fractional. */
   readonly at: Float64Array
-  /** Start and end of the new image `{…}` (DynamoDB JSON) in `text`; both 0 for a removal or where `itemAt` has it. */
+  /** Start and end of the new image `{…}` (DynamoDB JSON) in `text`; both 0 for a removal or where `itemAt` has it.
+   *  Members of the line that follow the item may be part of the stretch; parseItems and canonicalItem stop at the item's brace. */
   readonly itemStart: Uint32Array
   readonly itemEnd: Uint32Array
   readonly itemAt: ReadonlyMap<number, ItemLocation>
