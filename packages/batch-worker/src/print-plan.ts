@@ -1,5 +1,5 @@
 import type { MergePlan } from '@lastwrite/merge-core'
-import { breakdown, byteSize, count, counted, print, printFacts, printTable } from './print.ts'
+import { breakdown, byteSize, count, counted, partitionName, print, printFacts, printTable } from './print.ts'
 
 const TASKS_SHOWN_MAX = 40
 
@@ -26,7 +26,7 @@ export function printPlan(plan: MergePlan): void {
     tasks
       .slice(0, TASKS_SHOWN_MAX)
       .map((task) => [
-        task.partition,
+        partitionName(task.partition),
         count(task.changes),
         count(task.files),
         byteSize(task.fileBytes),

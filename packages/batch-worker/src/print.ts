@@ -77,6 +77,11 @@ export function byteSize(bytes: number): string {
   return `${(bytes / 1024 ** power).toFixed(1)} ${['KiB', 'MiB', 'GiB', 'TiB'][power - 1]}`
 }
 
+/** The partition of a table without partitions has no name. */
+export function partitionName(partition: string): string {
+  return partition === '' ? '(whole table)' : partition
+}
+
 /** `2026-11-24T08:00:00.000Z`. */
 export function isoTime(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString()

@@ -2,7 +2,7 @@ import { formatPrimitiveType, loadState, type StateFile, snapshotFiles, snapshot
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
-import { byteSize, count, counted, isoTime, print, printFacts, printJson, printTable } from '../print.ts'
+import { byteSize, count, counted, isoTime, partitionName, print, printFacts, printJson, printTable } from '../print.ts'
 
 const PARTITIONS_SHOWN_MAX = 40
 
@@ -101,7 +101,12 @@ function printInspected(inspected: Inspected): void {
     ['partition', 'files', 'rows', 'bytes'],
     partitions
       .slice(0, PARTITIONS_SHOWN_MAX)
-      .map(({ partition, files, rows, bytes }) => [partition, count(files), count(rows), byteSize(bytes)]),
+      .map(({ partition, files, rows, bytes }) => [
+        partitionName(partition),
+        count(files),
+        count(rows),
+        byteSize(bytes),
+      ]),
     [false, true, true, true],
   )
   if (partitions.length > PARTITIONS_SHOWN_MAX) {

@@ -52,7 +52,7 @@ function warnOf(report: MergeReport): void {
   for (const { object, reason } of report.objects.skipped) warn(`skipped: ${object}: ${reason}`)
   for (const { path, message } of report.damaged) warn(`damaged: ${path}: ${message}`)
   for (const { attribute, type, count: times } of report.misfits) {
-    warn(`kept in _extra: "${attribute}" was ${type} ${count(times)} times, which its column does not hold`)
+    warn(`kept in _extra: "${attribute}" was ${type}, which its column does not hold, ${counted(times, 'time')}`)
   }
   for (const warning of report.warnings) warn(`warning: ${warning}`)
 }
