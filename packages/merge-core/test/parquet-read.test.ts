@@ -4,9 +4,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { type Column, isPresent } from '../src/columns/column.ts'
+import { splitPages } from '../src/parquet/decode/pages.ts'
+import { Codec, Encoding, enumName, PhysicalType } from '../src/parquet/footer.ts'
 import type { NameMapping } from '../src/parquet/read-footer.ts'
 import { readFooter } from '../src/parquet/read-footer.ts'
-import { readRowGroup } from '../src/parquet/read-row-group.ts'
+import { chunkRange, readRowGroup } from '../src/parquet/read-row-group.ts'
 import { type Field, type PrimitiveType, parsePrimitiveType } from '../src/primitive-type.ts'
 import { bytesSource } from '../src/store/byte-source.ts'
 
@@ -86,10 +88,62 @@ function hex(buffer: ArrayBufferLike, reverse: boolean): string {
   return (reverse ? bytes.reverse() : bytes).toString('hex')
 }
 
+/** Every page of a file as "writer's codec, page version, physical type in encoding". */
+async function pageKinds(file: string): Promise<string[]> {
+  const bytes = readFileSync(new URL(file, golden))
+  const footer = await readFooter(bytesSource(file, bytes))
+  return footer.rowGroups.flatMap((group) =>
+    group.columns.flatMap(({ metaData }, i) => {
+      if (footer.leaves[i]!.nested || group.numRows === 0) return []
+      const { start, end } = chunkRange(metaData!)
+      const type = enumName(PhysicalType, metaData!.type)
+      return splitPages(bytes.subarray(start, end), group.numRows).data.map(({ header }) => {
+        const version = header.dataPageHeader === undefined ? 2 : 1
+        const { encoding } = (header.dataPageHeader ?? header.dataPageHeaderV2)!
+        return `${enumName(Codec, metaData!.codec)} v${version} ${type} ${enumName(Encoding, encoding)}`
+      })
+    }),
+  )
+}
+
 describe('files of other writers', () => {
+  it('have every codec, page version, physical type and encoding that is read', async () => {
+    const kinds = new Set((await Promise.all(files.map(([name]) => pageKinds(name)))).flat())
+    const has = (part: string) => [...kinds].some((kind) => ` ${kind} `.includes(` ${part} `))
+    const codecs = ['UNCOMPRESSED', 'SNAPPY', 'GZIP', 'BROTLI', 'ZSTD', 'LZ4_RAW']
+    const parts = [
+      ...codecs.flatMap((codec) => (codec === 'BROTLI' ? [`${codec} v1`] : [`${codec} v1`, `${codec} v2`])),
+      'BOOLEAN PLAIN',
+      'BOOLEAN RLE',
+      'INT32 PLAIN_DICTIONARY',
+      ...['INT32', 'INT64'].flatMap((type) =>
+        ['PLAIN', 'RLE_DICTIONARY', 'DELTA_BINARY_PACKED', 'BYTE_STREAM_SPLIT'].map((e) => `${type} ${e}`),
+      ),
+      'INT96 RLE_DICTIONARY',
+      ...['FLOAT', 'DOUBLE'].flatMap((type) =>
+        ['PLAIN', 'RLE_DICTIONARY', 'BYTE_STREAM_SPLIT'].map((e) => `${type} ${e}`),
+      ),
+      ...['PLAIN', 'RLE_DICTIONARY', 'PLAIN_DICTIONARY', 'DELTA_LENGTH_BYTE_ARRAY', 'DELTA_BYTE_ARRAY'].map(
+        (e) => `BYTE_ARRAY ${e}`,
+      ),
+      ...['PLAIN', 'RLE_DICTIONARY', 'DELTA_BYTE_ARRAY', 'BYTE_STREAM_SPLIT'].map((e) => `FIXED_LEN_BYTE_ARRAY ${e}`),
+    ]
+    expect(parts.filter((part) => !has(part))).toEqual([])
+  })
+
   it('are all listed with their columns', () => {
     const stored = readdirSync(golden).filter((name) => name.endsWith('.parquet'))
     expect(files.map(([name]) => name).toSorted()).toEqual(stored.toSorted())
+  })
+
+  it('have a column whose dictionary was given up midway', async () => {
+    const kinds = new Set(await pageKinds('pyarrow-zstd-v1-fallback.parquet'))
+    expect([...kinds].filter((kind) => kind.includes('BYTE_ARRAY')).toSorted()).toEqual([
+      'ZSTD v1 BYTE_ARRAY PLAIN',
+      'ZSTD v1 BYTE_ARRAY RLE_DICTIONARY',
+      'ZSTD v1 FIXED_LEN_BYTE_ARRAY PLAIN',
+      'ZSTD v1 FIXED_LEN_BYTE_ARRAY RLE_DICTIONARY',
+    ])
   })
 
   it.each(files)('%s holds the values that were drawn', async (name, file) => {

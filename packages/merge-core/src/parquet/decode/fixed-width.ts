@@ -12,7 +12,7 @@ export interface FixedValues {
   readonly bytes: Uint8Array
   /** With a width of 4 or 8; two for each value of 8 bytes, the lower half first. */
   readonly words: Uint32Array
-  /** With a width of 8. */
+  /** With a width of 8 or 16; two for each value of 16 bytes. */
   readonly longs: BigUint64Array
 }
 
@@ -25,7 +25,7 @@ export function makeFixedValues(rows: number, width: number): FixedValues {
     width,
     bytes: new Uint8Array(buffer),
     words: width === 4 || width === 8 ? new Uint32Array(buffer) : NO_WORDS,
-    longs: width === 8 ? new BigUint64Array(buffer) : NO_LONGS,
+    longs: width === 8 || width === 16 ? new BigUint64Array(buffer) : NO_LONGS,
   }
 }
 
@@ -54,13 +54,26 @@ export function physicalWidth(type: number, typeLength: number | undefined): num
 
 /** Moves the dense values at rows [at, …) to the rows whose bit is set; the others become 0. */
 export function spread(values: FixedValues, at: number, rows: number, present: number, bits: Uint8Array): void {
-  if (values.width === 4) spreadElements(values.words, at, rows, present, bits)
-  else if (values.width === 8) spreadLongs(values.longs, at, rows, present, bits)
-  else spreadBytes(values, at, rows, present, bits)
+  switch (values.width) {
+    case 1:
+      spreadElements(values.bytes, at, rows, present, bits)
+      break
+    case 4:
+      spreadElements(values.words, at, rows, present, bits)
+      break
+    case 8:
+      spreadLongs(values.longs, at, rows, present, bits)
+      break
+    case 16:
+      spreadLongPairs(values.longs, at, rows, present, bits)
+      break
+    default:
+      spreadBytes(values, at, rows, present, bits)
+  }
 }
 
 export function spreadElements(
-  elements: Uint32Array,
+  elements: Uint32Array | Uint8Array,
   at: number,
   rows: number,
   present: number,
@@ -76,6 +89,21 @@ function spreadLongs(longs: BigUint64Array, at: number, rows: number, present: n
   let from = at + present
   for (let row = rows - 1; row >= 0; row--) {
     longs[at + row] = ((bits[row >> 3]! >> (row & 7)) & 1) === 1 ? longs[--from]! : 0n
+  }
+}
+
+function spreadLongPairs(longs: BigUint64Array, at: number, rows: number, present: number, bits: Uint8Array): void {
+  let from = (at + present) * 2
+  for (let row = rows - 1; row >= 0; row--) {
+    const to = (at + row) * 2
+    if (((bits[row >> 3]! >> (row & 7)) & 1) === 1) {
+      from -= 2
+      longs[to] = longs[from]!
+      longs[to + 1] = longs[from + 1]!
+    } else {
+      longs[to] = 0n
+      longs[to + 1] = 0n
+    }
   }
 }
 
