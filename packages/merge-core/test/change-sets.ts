@@ -56,14 +56,24 @@ export interface ChangeSet {
   readonly table: TableSpec
   /** The objects that land before each merge. */
   readonly merges: readonly (readonly LandedObject[])[]
+  /** Each landing object gets a commit of its own. */
+  readonly commitsEachObject: boolean
 }
 
 export const SOURCE = '123456789012/eu-west-1'
 export const TABLE = 'orders'
 
+/** The objects of each commit. */
+export function commitsOf({
+  merges,
+  commitsEachObject,
+}: Omit<ChangeSet, 'table'>): readonly (readonly LandedObject[])[] {
+  return commitsEachObject ? merges.flat().map((object) => [object]) : merges
+}
+
 /** What one commit after the other sees. */
-export function arrivalsOf(merges: readonly (readonly LandedObject[])[]): Arrival[] {
-  return merges.flatMap((objects, commit) =>
+export function arrivalsOf(commits: readonly (readonly LandedObject[])[]): Arrival[] {
+  return commits.flatMap((objects, commit) =>
     objects.flatMap(({ lines }) => lines.flatMap(({ change }) => (change === null ? [] : [{ change, commit }]))),
   )
 }
@@ -81,7 +91,7 @@ function chance(g: Generator, percent: number): boolean {
 export function changeSet(g: Generator): ChangeSet {
   const table = tableSpec(g)
   const histories = keys(g, table).map((key) => history(g, table, key))
-  return { table, merges: deliver(g, table, histories.flat()) }
+  return { table, merges: deliver(g, table, histories.flat()), commitsEachObject: chance(g, 25) }
 }
 
 // Tables

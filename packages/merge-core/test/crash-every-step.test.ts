@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createTable, mergeLanding, openTable, parseTableDefinition } from '../src/index.ts'
+import { createTable, type MergeOptions, mergeLanding, openTable, parseTableDefinition } from '../src/index.ts'
 import { type Fault, type MemoryStore, memoryStore } from '../src/store/memory.ts'
 import { arrivalsOf, type LandedObject, type TableSpec } from './change-sets.ts'
 import { handTable, line, objectOf } from './hand-changes.ts'
@@ -27,7 +27,13 @@ const stand = (spec: TableSpec) =>
     ['a', 'b', 'c', 'd', 'e'].map((pk, i) => line(spec, { pk, sequence: 1, to: i % 2 === 0 ? 'A' : 'B' })),
   )
 
-const scenarios: readonly { name: string; spec: TableSpec; before: LandedObject[]; landing: LandedObject[] }[] = [
+const scenarios: readonly {
+  name: string
+  spec: TableSpec
+  before: LandedObject[]
+  landing: LandedObject[]
+  options?: MergeOptions
+}[] = [
   {
     name: 'the first merge into an empty table',
     spec: byKey,
@@ -51,6 +57,16 @@ const scenarios: readonly { name: string; spec: TableSpec; before: LandedObject[
         { text: '{"half', change: null, class: 'quarantined' },
       ]),
     ],
+  },
+  {
+    name: 'a merge that commits each landing object',
+    spec: byKey,
+    before: [stand(byKey)],
+    landing: [
+      objectOf('one.ndjson', [line(byKey, { pk: 'a', sequence: 2, from: 'A', to: 'A' })]),
+      objectOf('two.ndjson', [line(byKey, { pk: 'a', sequence: 3, from: 'A' })]),
+    ],
+    options: { commitTextBytes: 1 },
   },
   {
     name: 'a merge that only makes tombstones',
@@ -80,7 +96,7 @@ async function rowsOf(spec: TableSpec, store: MemoryStore): Promise<[string, Cel
   return inOrder(rowsById(spec, files))
 }
 
-describe.each(scenarios)('$name', ({ spec, before, landing }) => {
+describe.each(scenarios)('$name', ({ spec, before, landing, options = {} }) => {
   const rowsAfter = inOrder(expectedRows(arrivalsOf([before, landing])))
 
   async function start(): Promise<MemoryStore> {
@@ -97,14 +113,14 @@ describe.each(scenarios)('$name', ({ spec, before, landing }) => {
     async ({ fault }) => {
       const stands = await start()
       const untouched = stands.clone()
-      await mergeLanding(await openTable(LOCATION, environmentOver(untouched, 2)), [LANDING])
+      await mergeLanding(await openTable(LOCATION, environmentOver(untouched, 2)), [LANDING], options)
       expect(untouched.calls).toBeGreaterThan(5)
 
       for (let number = 1; number <= untouched.calls; number++) {
         const store = stands.clone()
         store.inject({ number, fault })
         const outcome = await openTable(LOCATION, environmentOver(store, 2))
-          .then((table) => mergeLanding(table, [LANDING]))
+          .then((table) => mergeLanding(table, [LANDING], options))
           .catch((error: Error) => error)
         const place = `call ${number}: ${JSON.stringify(untouched.log[number - 1])}`
         if (outcome instanceof Error) expect(EXPECTED_ERRORS, `${place}: ${outcome.stack}`).toContain(outcome.name)
