@@ -48,6 +48,7 @@ const SCHEMA_DEPTH_MAX = 32
 const SCHEMA_NODES_MAX = 10_000
 /** Deflate cannot exceed 1032 : 1. */
 const INFLATION_MAX = 1100
+const VARINT_BYTES_MAX = 10
 const BLOCK_BYTES_MAX = 1 << 29
 
 /** Reads a whole container file; `path` names it in errors. Codecs: null, deflate, zstandard. */
@@ -379,16 +380,19 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** Integers whose zigzag code is below this are coded in plain numbers. */
+const PLAIN_MAX = 2 ** 49
+
 /** A zigzag varint of at most 64 bits. */
 function readLong(input: Input): number | bigint {
-  let low = 0
-  for (let shift = 0; shift < 28; shift += 7) {
+  let code = 0
+  for (let scale = 1; scale < PLAIN_MAX; scale *= 128) {
     const byte = readByte(input)
-    low |= (byte & 0x7f) << shift
-    if (byte < 0x80) return (low >>> 1) ^ -(low & 1)
+    code += (byte & 0x7f) * scale
+    if (byte < 0x80) return code % 2 === 0 ? code / 2 : -(code + 1) / 2
   }
-  let wide = BigInt(low)
-  for (let shift = 28n; shift < 70n; shift += 7n) {
+  let wide = BigInt(code)
+  for (let shift = 49n; shift < 70n; shift += 7n) {
     const byte = readByte(input)
     wide |= BigInt(byte & 0x7f) << shift
     if (byte < 0x80) {
@@ -423,21 +427,30 @@ function damaged(input: Input, problem: string): never {
 }
 
 function writeLong(output: Output, value: number | bigint): void {
+  reserve(output, VARINT_BYTES_MAX)
+  const code = typeof value === 'number' ? (value < 0 ? -2 * value - 1 : 2 * value) : PLAIN_MAX
+  if (code < PLAIN_MAX) {
+    let rest = code
+    for (; rest >= 0x80; rest = Math.floor(rest / 128)) output.bytes[output.at++] = (rest % 128) | 0x80
+    output.bytes[output.at++] = rest
+    return
+  }
   const wide = BigInt(value)
   let rest = BigInt.asUintN(64, (wide << 1n) ^ (wide >> 63n))
-  const bytes: number[] = []
-  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
-  bytes.push(Number(rest))
-  append(output, Uint8Array.from(bytes))
+  for (; rest > 0x7fn; rest >>= 7n) output.bytes[output.at++] = Number(rest & 0x7fn) | 0x80
+  output.bytes[output.at++] = Number(rest)
 }
 
 function append(output: Output, bytes: Uint8Array): void {
-  const end = output.at + bytes.length
-  if (end > output.bytes.length) {
-    const grown = new Uint8Array(Math.max(end, output.bytes.length * 2))
-    grown.set(output.bytes.subarray(0, output.at))
-    output.bytes = grown
-  }
+  reserve(output, bytes.length)
   output.bytes.set(bytes, output.at)
-  output.at = end
+  output.at += bytes.length
+}
+
+function reserve(output: Output, bytes: number): void {
+  const end = output.at + bytes
+  if (end <= output.bytes.length) return
+  const grown = new Uint8Array(Math.max(end, output.bytes.length * 2))
+  grown.set(output.bytes.subarray(0, output.at))
+  output.bytes = grown
 }
