@@ -15,9 +15,9 @@ export interface InflatedObject {
 /** Deflate cannot do better (RFC 1951: 258 bytes for 2 bits). */
 const RATIO_MAX = 1032
 const TRAILER_BYTES = 8
-/** An empty member takes 20 bytes and some 15 µs. */
-const MEMBERS_MAX = 100_000
-const NEXT_MEMBER_CHUNK_BYTES = 1 << 20
+/** An empty member takes 20 bytes of the object, some 15 µs and a buffer. */
+const MEMBERS_MAX = 20_000
+const NEXT_MEMBER_CHUNK_BYTES = 1 << 15
 
 /** `bytes` itself where the object is plain. Never throws for what the bytes hold. */
 export function inflateObject(bytes: Uint8Array, inflatedBytesMax: number): InflatedObject {
