@@ -11,6 +11,7 @@ export {
   type HistoryEntry,
   type KeyExplanation,
   type ReadOptions,
+  readBatches,
   readTable,
   type SnapshotFile,
   snapshotFiles,

@@ -1,12 +1,13 @@
 // Reads tables: rows as Arrow batches, files, history, and the story of one key.
 
-import type { RecordBatch } from 'apache-arrow'
+import type { Table as ArrowTable, RecordBatch } from 'apache-arrow'
 import { encodeKeyPart } from './change/key-order.ts'
 import type { ByteStrings } from './change/scanned-lines.ts'
 import { MOVED, NO_TOMBSTONE } from './change/tombstone.ts'
 import { splitVersion } from './change/version.ts'
 import { toArrowBatch } from './columns/arrow.ts'
-import { takeRows } from './columns/gather.ts'
+import { nullColumn } from './columns/constant.ts'
+import { expandDictionary, takeRows } from './columns/gather.ts'
 import { valueAt } from './columns/values.ts'
 import { InputError } from './errors.ts'
 import { findKey } from './files/find-key.ts'
@@ -29,8 +30,22 @@ export interface ReadOptions {
   readonly columns?: readonly string[]
 }
 
-/** The rows of a snapshot, one Arrow record batch a row group, ascending by key within a file. */
-export async function* readTable(table: Table, options: ReadOptions = {}): AsyncGenerator<RecordBatch> {
+/** The rows of a snapshot as one Arrow table, in memory. */
+export async function readTable(table: Table, options: ReadOptions = {}): Promise<ArrowTable> {
+  const { Table: ArrowTable } = await import('apache-arrow')
+  const fields = fieldsByName((await loadState(table)).fields, options.columns)
+  const none = await toArrowBatch(
+    fields,
+    fields.map((field) => nullColumn(field.type, 0)),
+  )
+  return new ArrowTable(none.schema, await Array.fromAsync(readBatches(table, options)))
+}
+
+/**
+ * The rows of a snapshot, one Arrow record batch a row group, ascending by key within a file. All batches have one schema: texts come
+ * as Utf8, whether the file keeps a dictionary or not.
+ */
+export async function* readBatches(table: Table, options: ReadOptions = {}): AsyncGenerator<RecordBatch> {
   const state = await loadState(table)
   const fields = fieldsByName(state.fields, options.columns)
   const { store } = table.environment
@@ -42,11 +57,8 @@ export async function* readTable(table: Table, options: ReadOptions = {}): Async
       const columns = await readRowGroup(file.source, file.footer, group, fields)
       const kept = Uint32Array.from({ length: numRows }, (_, row) => row).filter((row) => !deleted.has(firstRow + row))
       firstRow += numRows
-      if (kept.length > 0)
-        yield await toArrowBatch(
-          fields,
-          kept.length === numRows ? columns : columns.map((column) => takeRows(column, kept)),
-        )
+      const live = kept.length === numRows ? columns : columns.map((column) => takeRows(column, kept))
+      if (kept.length > 0) yield await toArrowBatch(fields, live.map(expandDictionary))
     }
   }
 }

@@ -21,7 +21,7 @@ import { liveFiles } from './iceberg/snapshot.ts'
 import { storeLocation } from './iceberg/stored-object.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import type { Field } from './primitive-type.ts'
-import type { StateFile } from './protected/state-file.ts'
+import { parseStateFiles, type StateFile } from './protected/state-file.ts'
 import { parseTableDefinition, type TableDefinition, type Transform } from './table-definition.ts'
 
 /** The version of our formats that this code reads and writes. */
@@ -168,8 +168,8 @@ function stateOf(location: string, loaded: LoadedTable): TableState {
     definition,
     fields: tableFields(location, currentSchema(metadata), definition),
     stateFolder: properties[PROPERTY.stateFolder]!,
-    tombstoneFiles: JSON.parse(properties[PROPERTY.tombstones] ?? '[]') as StateFile[],
-    ledgerFiles: JSON.parse(properties[PROPERTY.ledger] ?? '[]') as StateFile[],
+    tombstoneFiles: parseStateFiles(properties[PROPERTY.tombstones], PROPERTY.tombstones, loaded.metadataLocation),
+    ledgerFiles: parseStateFiles(properties[PROPERTY.ledger], PROPERTY.ledger, loaded.metadataLocation),
     watermark: numberOrNull(properties[PROPERTY.watermark]),
     floor: numberOrNull(properties[PROPERTY.floor]),
   }

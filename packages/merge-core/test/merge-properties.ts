@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RecordBatch } from 'apache-arrow'
 import { expect } from 'vitest'
-import { type MergeReport, mergeLanding, readTable, type Table } from '../src/index.ts'
+import { type MergeReport, mergeLanding, readBatches, type Table } from '../src/index.ts'
 import { localStore } from '../src/store/local.ts'
 import { type MemoryStore, memoryStore } from '../src/store/memory.ts'
 import { arrivalsOf, type ChangeSet, commitsOf, type LandedObject, type TableSpec } from './change-sets.ts'
@@ -85,7 +85,7 @@ function newestByKey(objects: readonly LandedObject[]): Map<string, Change> {
 
 async function expectLibraryReadsTheSame(spec: TableSpec, table: Table, store: MemoryStore): Promise<void> {
   const batches: RecordBatch[] = []
-  for await (const batch of readTable(table)) batches.push(batch)
+  for await (const batch of readBatches(table)) batches.push(batch)
   const byKey = (a: Cells, b: Cells) => (rowKey(spec, a) < rowKey(spec, b) ? -1 : 1)
   const stored = (await storedRows(spec, store)).flatMap(({ rows }) => rows)
   expect(cellsOfBatches(spec, batches).sort(byKey)).toEqual(stored.sort(byKey))

@@ -255,7 +255,10 @@ export function takeStrings(strings: ByteStrings, indices: Uint32Array): ByteStr
   }
   const bytes = new Uint8Array(starts[indices.length]!)
   for (let i = 0; i < indices.length; i++) {
-    bytes.set(strings.bytes.subarray(strings.starts[indices[i]!]!, strings.starts[indices[i]! + 1]!), starts[i]!)
+    // A loop: keys and versions are short, and a call of set costs more than copying them.
+    let to = starts[i]!
+    const end = strings.starts[indices[i]! + 1]!
+    for (let from = strings.starts[indices[i]!]!; from < end; from++) bytes[to++] = strings.bytes[from]!
   }
   return { starts, bytes }
 }

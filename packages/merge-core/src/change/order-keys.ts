@@ -2,80 +2,108 @@
 //
 // The strings lose their common prefix; each position behind it ranks the byte values that occur there (and "ended before"), and the
 // ranks of as many positions as fit make one number, most significant position first. Numbers in ascending order are strings in
-// ascending order; equal numbers are told apart by their bytes. A number and the string's index share the 53 bits of a double, so
-// that one native sort of a Float64Array does the work.
+// ascending order. A number and the string's place share the 53 bits of a double, so that one native sort of a Float64Array does the
+// work. Strings of equal numbers are sorted again in the same way from the next position on; few of them by comparing bytes.
 
 import { compareBytes } from './key-order.ts'
 import type { ByteStrings } from './scanned-lines.ts'
 
+/** Up to so many strings are compared: counting what occurs at a position would cost more. */
+const COMPARED_MAX = 48
+
 /** The indices of `strings` in ascending byte order; equal strings in ascending order of `tie` (a comparison of two indices). */
 export function orderByBytes(strings: ByteStrings, tie: (a: number, b: number) => number): Uint32Array {
-  const count = strings.starts.length - 1
-  const code = denseCode(strings, Math.floor(Number.MAX_SAFE_INTEGER / Math.max(count, 1)))
-  const packed = new Float64Array(count)
-  for (let i = 0; i < count; i++) packed[i] = code[i]! * count + i
-  packed.sort()
-  const order = new Uint32Array(count)
-  for (let i = 0; i < count; i++) order[i] = packed[i]! % count
-  sortEqualCodes(order, code, strings, tie)
+  const order = new Uint32Array(strings.starts.length - 1)
+  for (let i = 0; i < order.length; i++) order[i] = i
+  sortFrom(order, strings, 0, tie)
   return order
 }
 
-function sortEqualCodes(
+/** Sorts the strings of `order`, in place, which are equal up to `position`. */
+function sortFrom(
   order: Uint32Array,
-  code: Float64Array,
   strings: ByteStrings,
+  position: number,
   tie: (a: number, b: number) => number,
 ): void {
-  const { starts, bytes } = strings
-  const compare = (a: number, b: number) =>
-    compareBytes(bytes, starts[a]!, starts[a + 1]!, bytes, starts[b]!, starts[b + 1]!) || tie(a, b)
+  if (order.length <= COMPARED_MAX) {
+    if (order.length > 1) order.sort((a, b) => compareFrom(strings, position, a, b) || tie(a, b))
+    return
+  }
+  const { code, end } = denseCode(order, strings, position + commonPrefix(order, strings, position))
+  if (end === position) {
+    order.sort(tie)
+    return
+  }
+  sortByCode(order, code)
   for (let from = 0; from < order.length; ) {
     let to = from + 1
-    while (to < order.length && code[order[to]!] === code[order[from]!]) to++
-    if (to - from > 1) order.subarray(from, to).sort(compare)
+    while (to < order.length && code[to] === code[from]) to++
+    if (to - from > 1) sortFrom(order.subarray(from, to), strings, end, tie)
     from = to
   }
 }
 
-/** A number for each string, below `codeMax`, that orders strings as far as the positions it covers tell them apart. */
-function denseCode({ starts, bytes }: ByteStrings, codeMax: number): Float64Array {
-  const count = starts.length - 1
+/** Brings `order` and `code` into ascending order of `code`. */
+function sortByCode(order: Uint32Array, code: Float64Array): void {
+  const count = order.length
+  const before = order.slice()
+  for (let i = 0; i < count; i++) code[i] = code[i]! * count + i
+  code.sort()
+  for (let i = 0; i < count; i++) {
+    const place = code[i]! % count
+    order[i] = before[place]!
+    code[i] = (code[i]! - place) / count
+  }
+}
+
+/** A number for each string that orders them as far as the positions up to `end` tell them apart; `end` = `start` where all end there. */
+function denseCode(
+  order: Uint32Array,
+  { starts, bytes }: ByteStrings,
+  start: number,
+): { code: Float64Array; end: number } {
+  const count = order.length
   const code = new Float64Array(count)
-  const prefix = commonPrefix({ starts, bytes })
+  const codeMax = Math.floor(Number.MAX_SAFE_INTEGER / count)
   const rank = new Float64Array(257)
   let radix = 1
-  for (let position = prefix; ; position++) {
+  for (let position = start; ; position++) {
     rank.fill(-1)
     let longer = false
     for (let i = 0; i < count; i++) {
-      const at = starts[i]! + position
-      if (at < starts[i + 1]!) {
+      const at = starts[order[i]!]! + position
+      if (at < starts[order[i]! + 1]!) {
         rank[bytes[at]! + 1] = 0
         longer = true
       } else rank[0] = 0
     }
-    if (!longer) return code
+    if (!longer) return { code, end: position }
     let values = 0
     for (let value = 0; value < 257; value++) if (rank[value] === 0) rank[value] = values++
-    if (radix * values > codeMax) return code
+    if (radix * values > codeMax) return { code, end: position }
     radix *= values
     for (let i = 0; i < count; i++) {
-      const at = starts[i]! + position
-      code[i] = code[i]! * values + rank[at < starts[i + 1]! ? bytes[at]! + 1 : 0]!
+      const at = starts[order[i]!]! + position
+      code[i] = code[i]! * values + rank[at < starts[order[i]! + 1]! ? bytes[at]! + 1 : 0]!
     }
   }
 }
 
-function commonPrefix({ starts, bytes }: ByteStrings): number {
-  const count = starts.length - 1
-  if (count === 0) return 0
-  let prefix = starts[1]! - starts[0]!
-  for (let i = 1; i < count && prefix > 0; i++) {
-    prefix = Math.min(prefix, starts[i + 1]! - starts[i]!)
+/** How many bytes from `position` on all strings share. */
+function commonPrefix(order: Uint32Array, { starts, bytes }: ByteStrings, position: number): number {
+  const first = starts[order[0]!]! + position
+  let prefix = starts[order[0]! + 1]! - first
+  for (let i = 1; i < order.length && prefix > 0; i++) {
+    const start = starts[order[i]!]! + position
+    prefix = Math.min(prefix, starts[order[i]! + 1]! - start)
     let same = 0
-    while (same < prefix && bytes[starts[i]! + same] === bytes[starts[0]! + same]) same++
+    while (same < prefix && bytes[start + same] === bytes[first + same]) same++
     prefix = same
   }
   return prefix
+}
+
+function compareFrom({ starts, bytes }: ByteStrings, position: number, a: number, b: number): number {
+  return compareBytes(bytes, starts[a]! + position, starts[a + 1]!, bytes, starts[b]! + position, starts[b + 1]!)
 }

@@ -8,7 +8,7 @@
 //
 // The module apache-arrow is loaded when it is first asked for: a merge never does.
 
-import type { Field as ArrowField, Data, DataType, RecordBatch, Table } from 'apache-arrow'
+import type { Field as ArrowField, Data, DataType, RecordBatch } from 'apache-arrow'
 import { invariant } from '../invariant.ts'
 import type { Field, PrimitiveType } from '../primitive-type.ts'
 import { type BytesColumn, type Column, nullCount, type PlainColumn } from './column.ts'
@@ -24,12 +24,6 @@ export async function toArrowBatch(fields: readonly Field[], columns: readonly C
   const arrowFields = fields.map((field, at) => toArrowField(arrow, field, children[at]!.type))
   const struct = arrow.makeData({ type: new arrow.Struct(arrowFields), length: rows, nullCount: 0, children })
   return new arrow.RecordBatch(new arrow.Schema(arrowFields), struct)
-}
-
-/** A table of one batch. */
-export async function toArrowTable(fields: readonly Field[], columns: readonly Column[]): Promise<Table> {
-  const { Table } = await import('apache-arrow')
-  return new Table(await toArrowBatch(fields, columns))
 }
 
 /** The field id travels under the name that Arrow's Parquet writers read. */

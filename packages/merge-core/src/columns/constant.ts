@@ -1,10 +1,8 @@
-// Columns that hold one value in every row.
+// Columns without a value.
 
-import type { PartitionValue } from '../iceberg/transform.ts'
 import type { PrimitiveType } from '../primitive-type.ts'
-import type { Column, PlainColumn } from './column.ts'
+import type { PlainColumn } from './column.ts'
 import { fixedWidthOf, kindOf } from './kind-of-type.ts'
-import { columnOf } from './values.ts'
 
 /** `rows` nulls. */
 export function nullColumn(type: PrimitiveType, rows: number): PlainColumn {
@@ -27,17 +25,5 @@ export function nullColumn(type: PrimitiveType, rows: number): PlainColumn {
       const width = fixedWidthOf(type)
       return { kind, rows, validity, width, data: new Uint8Array(rows * width) }
     }
-  }
-}
-
-/** `rows` times `value`: a dictionary of one. */
-export function constantColumn(type: PrimitiveType, rows: number, value: PartitionValue): Column {
-  if (value === null) return nullColumn(type, rows)
-  return {
-    kind: 'dictionary',
-    rows,
-    validity: null,
-    indices: new Uint32Array(rows),
-    dictionary: columnOf(type, [value]),
   }
 }

@@ -1,7 +1,7 @@
-import { tableFromIPC, tableToIPC, type Vector } from 'apache-arrow'
+import { Table, tableFromIPC, tableToIPC, type Vector } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toArrowBatch, toArrowTable } from '../../src/columns/arrow.ts'
+import { toArrowBatch } from '../../src/columns/arrow.ts'
 import { columnOf } from '../../src/columns/values.ts'
 import type { PartitionValue } from '../../src/iceberg/transform.ts'
 import { formatPrimitiveType, type PrimitiveType } from '../../src/primitive-type.ts'
@@ -34,7 +34,7 @@ describe.each(TYPES.map((type) => [formatPrimitiveType(type), type] as const))('
     await fc.assert(
       fc.asyncProperty(modelColumn(type, 20), async ({ values, column }) => {
         fc.pre(!(TIMES.has(type.kind) && column.kind === 'dictionary'))
-        const table = await toArrowTable([field], [column])
+        const table = new Table(await toArrowBatch([field], [column]))
         expect(table.numRows).toBe(values.length)
         expect(valuesOfVector(table.getChildAt(0)!, type)).toEqual(values)
         // A table of no rows has no batch to write.
@@ -68,10 +68,8 @@ it('shares the memory of fixed-width values, validity and indices', async () => 
 
 it('gives instants as UTC', async () => {
   const instant = BigInt(Date.UTC(2026, 10, 22, 8)) * 1000n
-  const table = await toArrowTable(
-    [{ id: 1, name: 't', type: { kind: 'timestamptz' }, required: true }],
-    [columnOf({ kind: 'timestamptz' }, [instant])],
-  )
+  const field = { id: 1, name: 't', type: { kind: 'timestamptz' }, required: true } as const
+  const table = new Table(await toArrowBatch([field], [columnOf(field.type, [instant])]))
   expect(table.getChildAt(0)!.get(0)).toBe(Date.UTC(2026, 10, 22, 8))
   expect(String(table.schema.fields[0]!.type)).toContain('UTC')
 })

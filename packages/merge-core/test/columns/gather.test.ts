@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { BytesColumn, Column, DictionaryColumn } from '../../src/columns/column.ts'
-import { constantColumn, nullColumn } from '../../src/columns/constant.ts'
+import { nullColumn } from '../../src/columns/constant.ts'
 import { concat, expandDictionary, gather, type Selection, sliceRows, takeRows } from '../../src/columns/gather.ts'
 import { columnOf, valuesOf } from '../../src/columns/values.ts'
 import type { PartitionValue } from '../../src/iceberg/transform.ts'
 import { formatPrimitiveType, type PrimitiveType } from '../../src/primitive-type.ts'
-import { arbitraryValue, brokenPromise, dictionaryModel, modelColumn, TYPES } from './models.ts'
+import { brokenPromise, dictionaryModel, modelColumn, TYPES } from './models.ts'
 
 type Run = readonly [side: number, start: number, length: number]
 
@@ -94,14 +94,8 @@ describe.each(TYPES.map((type) => [formatPrimitiveType(type), type] as const))('
     )
   })
 
-  it('makes columns of nulls and of one value', () => {
+  it('makes columns of nulls', () => {
     for (const rows of [0, 1, 8, 13]) expectColumn(nullColumn(type, rows), type, Array(rows).fill(null))
-    fc.assert(
-      fc.property(arbitraryValue(type), fc.nat(20), (value, rows) => {
-        expectColumn(constantColumn(type, rows, value), type, Array(rows).fill(value))
-      }),
-      { numRuns: 10 },
-    )
   })
 })
 
