@@ -119,7 +119,7 @@ function boundsOfFloats(
   return { min, max }
 }
 
-/** Bounds share a prefix, and most values share it too: it is compared once for both. */
+/** Bounds share a prefix, and most values share it too: it is compared once for both, and the word after it tells most of the rest. */
 function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to: number): BoundRows {
   const { starts } = column
   const bytes = viewOf(column.bytes)
@@ -130,11 +130,17 @@ function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to:
   let maxStart = minStart
   let maxEnd = minEnd
   let prefix = minEnd - minStart
+  let minWord = 0
+  let maxWord = 0
   for (let at = from + 1; at < to; at++) {
     const row = rows[at]!
     const start = starts[row]! + 4
     const end = starts[row + 1]!
     const same = sharedPrefix(bytes, start, minStart, Math.min(prefix, end - start))
+    if (same === prefix && start + prefix + 4 <= end) {
+      const word = bytes.getUint32(start + prefix)
+      if (word > minWord && word < maxWord) continue
+    }
     if (compareBytes(bytes, start + same, end, minStart + same, minEnd) < 0) {
       min = row
       minStart = start
@@ -145,8 +151,18 @@ function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to:
       maxEnd = end
     } else continue
     prefix = sharedPrefix(bytes, minStart, maxStart, Math.min(minEnd - minStart, maxEnd - maxStart))
+    minWord = wordAt(bytes, minStart + prefix, minEnd)
+    maxWord = wordAt(bytes, maxStart + prefix, maxEnd)
   }
   return { min, max }
+}
+
+/** Four bytes in the order of bytes; what lies past the end counts as 0, below any byte. */
+function wordAt(bytes: DataView, at: number, end: number): number {
+  if (at + 4 <= end) return bytes.getUint32(at)
+  let word = 0
+  for (let byte = at; byte < at + 4; byte++) word = word * 256 + (byte < end ? bytes.getUint8(byte) : 0)
+  return word
 }
 
 function viewOf(bytes: Uint8Array): DataView {
