@@ -1,6 +1,6 @@
 // What a merge would do: everything up to the point where data files are opened.
 
-import { OPEN, OPEN_OUTDONE, QUARANTINED, STALE, SUPERSEDED } from './change/fold.ts'
+import { QUARANTINED, STALE, SUPERSEDED } from './change/fold.ts'
 import { groupBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'

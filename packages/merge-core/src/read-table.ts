@@ -11,14 +11,13 @@ import { expandDictionary, takeRows } from './columns/gather.ts'
 import { valueAt } from './columns/values.ts'
 import { InputError } from './errors.ts'
 import { findKey } from './files/find-key.ts'
-import { openFile } from './files/open-file.ts'
+import { openFile, readColumns } from './files/open-file.ts'
 import { readPositionDeletes } from './files/position-deletes.ts'
 import { currentSnapshot, defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
 import { storeLocation } from './iceberg/stored-object.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
-import { readRowGroup } from './parquet/read-row-group.ts'
 import type { Field } from './primitive-type.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
 import { filesByPartition, loadState, type Table } from './table.ts'
@@ -54,7 +53,7 @@ export async function* readBatches(table: Table, options: ReadOptions = {}): Asy
     const deleted = await readPositionDeletes(store, stored)
     let firstRow = 0
     for (const [group, { numRows }] of file.footer.rowGroups.entries()) {
-      const columns = await readRowGroup(file.source, file.footer, group, fields)
+      const columns = await readColumns(file, group, fields)
       const kept = Uint32Array.from({ length: numRows }, (_, row) => row).filter((row) => !deleted.has(firstRow + row))
       firstRow += numRows
       const live = kept.length === numRows ? columns : columns.map((column) => takeRows(column, kept))
@@ -157,7 +156,7 @@ export async function explainKey(table: Table, key: Readonly<Record<string, Part
   const rows: KeyExplanation['rows'][number][] = []
   for (const files of (await filesByPartition(table, state)).values()) {
     for (const { file, group, row } of await findKey(store, files, keyFields, keys, 0)) {
-      const columns = await readRowGroup(file.source, file.footer, group, state.fields)
+      const columns = await readColumns(file, group, state.fields)
       const values = Object.fromEntries(
         state.fields.map((field, i) => [field.name, valueAt(columns[i]!, field.type, row)]),
       )

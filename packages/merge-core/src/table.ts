@@ -20,6 +20,7 @@ import { fieldsOf, nestedFieldNames, type PartitionSpec, type Schema, schemaOf }
 import { liveFiles } from './iceberg/snapshot.ts'
 import { storeLocation } from './iceberg/stored-object.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
+import type { NameMapping } from './parquet/read-footer.ts'
 import type { Field } from './primitive-type.ts'
 import { parseStateFiles, type StateFile } from './protected/state-file.ts'
 import { parseTableDefinition, type TableDefinition, type Transform } from './table-definition.ts'
@@ -27,6 +28,9 @@ import { parseTableDefinition, type TableDefinition, type Transform } from './ta
 /** The version of our formats that this code reads and writes. */
 const FORMAT = 1
 const FIRST_PARTITION_FIELD_ID = 1000
+
+/** Iceberg's own property for files without field ids. */
+const NAME_MAPPING = 'schema.name-mapping.default'
 
 /** Names of the table properties that carry protected state. They change only together with a new snapshot. */
 export const PROPERTY = {
@@ -105,9 +109,7 @@ export async function createTable(
         [PROPERTY.tombstones]: '[]',
         [PROPERTY.ledger]: '[]',
         // For files without field ids that other engines add; without it they are bound by position, silently.
-        'schema.name-mapping.default': JSON.stringify(
-          definition.fields.map(({ id, name }) => ({ 'field-id': id, names: [name] })),
-        ),
+        [NAME_MAPPING]: JSON.stringify(definition.fields.map(({ id, name }) => ({ 'field-id': id, names: [name] }))),
         'write.parquet.compression-codec': 'zstd',
       },
       nowMs: environment.nowMs(),
@@ -275,6 +277,7 @@ export async function filesByPartition(
       `${file.path}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
     )
   })
+  const names = nameMappingOf(state)
   const partitions = new Map<string, StoredFile[]>()
   for (const entry of live.dataFiles) {
     if (entry.specId !== specId)
@@ -289,11 +292,23 @@ export async function filesByPartition(
         (other.file.referencedDataFile === undefined || other.file.referencedDataFile === entry.file.path),
     )
     const files = partitions.get(partition)
-    const stored = { file: entry.file, deletes: applying.map(({ file }) => file) }
+    const stored = { file: entry.file, deletes: applying.map(({ file }) => file), names }
     if (files === undefined) partitions.set(partition, [stored])
     else files.push(stored)
   }
   return partitions
+}
+
+/** By which names the columns of files without field ids bind: the table's mapping, or the columns' own names. */
+function nameMappingOf({ location, fields, loaded }: TableState): NameMapping {
+  const text = loaded.metadata.properties?.[NAME_MAPPING]
+  if (text === undefined) return new Map(fields.map(({ id, name }) => [id, [name]]))
+  try {
+    const mapping = JSON.parse(text) as { 'field-id'?: number; names: string[] }[]
+    return new Map(mapping.flatMap(({ 'field-id': id, names }) => (id === undefined ? [] : [[id, names] as const])))
+  } catch (cause) {
+    throw new InputError(`${location}: property ${NAME_MAPPING} is no name mapping; remove or mend it`, { cause })
+  }
 }
 
 export function mergeContextOf(

@@ -3,11 +3,10 @@
 import { compareAt } from '../change/fold.ts'
 import { encodeKeys } from '../change/key-order.ts'
 import type { ByteStrings } from '../change/scanned-lines.ts'
-import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { filesThatCanHold, type StoredFile } from './locate.ts'
-import { type OpenFile, openFile } from './open-file.ts'
+import { type OpenFile, openFile, readColumns } from './open-file.ts'
 import { readPositionDeletes } from './position-deletes.ts'
 
 /** A stored row: row `row` of row group `group`. */
@@ -33,7 +32,7 @@ export async function findKey(
     for (const [group, { numRows }] of file.footer.rowGroups.entries()) {
       const range = file.keyRanges?.[group]
       if (range === undefined || isWithin(range.first, range.last, keys, key)) {
-        const columns = await readRowGroup(file.source, file.footer, group, keyFields)
+        const columns = await readColumns(file, group, keyFields)
         const stored = encodeKeys(
           columns,
           keyFields.map((field) => field.type),

@@ -9,6 +9,7 @@ import { compareBytes, encodeKeyPart } from '../change/key-order.ts'
 import { type ByteStrings, PUT } from '../change/scanned-lines.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import { decodeSingleValue } from '../iceberg/single-value.ts'
+import type { NameMapping } from '../parquet/read-footer.ts'
 import type { Field } from '../primitive-type.ts'
 import type { IncomingChanges } from './incoming.ts'
 import { joinsNeighbour } from './size-files.ts'
@@ -17,6 +18,8 @@ import { joinsNeighbour } from './size-files.ts'
 export interface StoredFile {
   readonly file: DataFile
   readonly deletes: readonly DataFile[]
+  /** How columns bind where the file has no field ids. */
+  readonly names: NameMapping
 }
 
 export interface MergeTask {

@@ -21,12 +21,11 @@ import { DamagedObjectError } from '../errors.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { invariant } from '../invariant.ts'
-import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { ABSENT, type IncomingChanges, sliceIncoming } from './incoming.ts'
 import type { MergeTask, StoredFile } from './locate.ts'
-import { type OpenFile, openFile } from './open-file.ts'
+import { type OpenFile, openFile, readColumns } from './open-file.ts'
 import { readPositionDeletes } from './position-deletes.ts'
 import { findRows, type RowSelection, selectRows } from './select-rows.ts'
 import { groupUnits, joinsNeighbour, type Piece } from './size-files.ts'
@@ -151,7 +150,7 @@ async function decideLeaf(
   if (from === to) return untouched
   const keyFields = context.fields.slice(0, context.keyColumns)
   const keys = encodeKeys(
-    await readRowGroup(file.source, file.footer, leaf.group, keyFields),
+    await readColumns(file, leaf.group, keyFields),
     keyFields.map((field) => field.type),
   )
   checkAscending(file, leaf, keys, keyFields)
@@ -176,7 +175,7 @@ async function readVersions(context: MergeContext, file: OpenFile, group: number
   if (rows.length === 0) return { versions: NO_STRINGS, expired: context.expiredColumn < 0 ? null : [] }
   const fields = [context.fields[context.streamColumn]!, context.fields[context.sequenceColumn]!]
   if (context.expiredColumn >= 0) fields.push(context.fields[context.expiredColumn]!)
-  const columns = (await readRowGroup(file.source, file.footer, group, fields)).map((column) => takeRows(column, rows))
+  const columns = (await readColumns(file, group, fields)).map((column) => takeRows(column, rows))
   return {
     versions: encodeVersions(columns[0]!, columns[1]!),
     expired: expiredValues(context, columns[2], rows.length),
@@ -285,12 +284,7 @@ async function unitColumns(
     const stored =
       piece.leaf === null
         ? context.fields.map((field) => nullColumn(field.type, 0))
-        : await readRowGroup(
-            files[piece.leaf.file]!.source,
-            files[piece.leaf.file]!.footer,
-            piece.leaf.group,
-            context.fields,
-          )
+        : await readColumns(files[piece.leaf.file]!, piece.leaf.group, context.fields)
     parts.push(piece.selected === null ? stored : applySelection(context, stored, piece.selected, changes))
   }
   if (parts.length === 1) return parts[0]!
@@ -378,7 +372,7 @@ async function mergeUnordered(
 async function liveRows(context: MergeContext, file: OpenFile): Promise<Column[]> {
   const groups: Column[][] = []
   for (let group = 0; group < file.footer.rowGroups.length; group++) {
-    groups.push(await readRowGroup(file.source, file.footer, group, context.fields))
+    groups.push(await readColumns(file, group, context.fields))
   }
   const columns = context.fields.map((field, column) =>
     concat(

@@ -1,10 +1,13 @@
 // A data file opened for merging: its footer, and the first and last key of each row group where it is one of ours.
 
+import type { Column } from '../columns/column.ts'
 import { storeLocation } from '../iceberg/stored-object.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type ColumnChunk, decodeColumnIndex, decodeOffsetIndex } from '../parquet/footer.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
 import { blameFor, type Footer, readFooter } from '../parquet/read-footer.ts'
+import { readRowGroup } from '../parquet/read-row-group.ts'
+import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import type { StoredFile } from './locate.ts'
@@ -44,4 +47,9 @@ export async function keptRowGroup({ source, footer }: OpenFile, group: number):
     columnIndexes: await each((chunk) => read(chunk.columnIndexOffset, chunk.columnIndexLength, decodeColumnIndex)),
     offsetIndexes: await each((chunk) => read(chunk.offsetIndexOffset, chunk.offsetIndexLength, decodeOffsetIndex)),
   }
+}
+
+/** The columns of `fields` of a row group, in that order. */
+export function readColumns(file: OpenFile, group: number, fields: readonly Field[]): Promise<Column[]> {
+  return readRowGroup(file.source, file.footer, group, fields, file.stored.names)
 }

@@ -112,7 +112,7 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     const versions = await listVersions()
     if (!Array.isArray(versions)) return { kind: 'unknown', cause: failureError(folder, 'listing', versions) }
     const others = versions.filter(({ number, path }) => number >= own.number && path !== own.path)
-    if (others.length > 0) return judge(own, table, others)
+    if (others.length > 0) return judge(table, others)
     await moveHint(own.number)
     return { kind: 'committed', table }
   }
@@ -123,14 +123,12 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     if (!Array.isArray(versions)) return { kind: 'unknown', cause }
     const others = versions.filter(({ number }) => number >= own.number)
     if (others.length === 0) return { kind: 'unknown', cause }
-    return judge(own, table, others)
+    return judge(table, others)
   }
 
-  async function judge(own: Version, table: LoadedTable, others: readonly Version[]): Promise<CommitResult> {
+  async function judge(table: LoadedTable, others: readonly Version[]): Promise<CommitResult> {
     try {
-      // Next to a twin of another name there is no telling which one readers take.
-      const alone = others.every(({ number }) => number > own.number)
-      return alone && (await areBuiltOn(table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
+      return (await areBuiltOn(table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
     } catch (cause) {
       return { kind: 'unknown', cause: cause as Error }
     }

@@ -269,6 +269,9 @@ async function keptManifests(change: SnapshotChange, write: WriteManifest): Prom
     })
     kept.push(await write(loaded.manifest.specId, loaded.manifest.content, entries))
   }
+  const present = new Set([...change.live.dataFiles, ...change.live.deleteFiles].map(({ file }) => file.path))
+  const twice = change.added.find(({ path }) => present.has(path))
+  invariant(twice === undefined, `${twice?.path} is added once`)
   invariant(found === removed.size, `the ${removed.size} files to remove are live (${found} are)`)
   return kept
 }
