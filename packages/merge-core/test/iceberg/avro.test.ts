@@ -145,6 +145,14 @@ describe('Avro files of strangers', () => {
       withSchema({ type: 'record', name: 'r', fields: [{ name: 'a', type: 'string' }] }, [0x80, 0x80, 0x80, 0x02]),
     ],
     ['items without bytes', withSchema(listOf('null'), [0xfe, 0xff, 0xff, 0xff, 0x0f, 0])],
+    [
+      'items that are empty records',
+      withSchema(listOf({ type: 'record', name: 'e', fields: [] }), [0x80, 0x80, 0x80, 0x04, 0]),
+    ],
+    [
+      'a block that ends otherwise than the others',
+      Buffer.concat([withSchema(listOf('int'), [0]).subarray(0, -1), Uint8Array.of(0)]),
+    ],
     ['a type within itself', withSchema(listOf('r'), [0])],
     ['a schema that is no JSON', withSchema('{', [0])],
     [

@@ -225,6 +225,43 @@ describe('a commit conflicts', () => {
     expect(snapshotIds(await catalog.load())).toEqual([5n, 6n, 8n])
   })
 
+  it('with a higher version that names its name but not its time', async () => {
+    const { store, catalog, table } = await created()
+    const before = () => {
+      const second = { ...table.metadata, 'last-updated-ms': clock + 1000 }
+      const set = [{ action: 'set-properties', updates: { theirs: 'x' } }] as const
+      const log = [{ 'metadata-file': version(2), 'timestamp-ms': clock + 1000 }]
+      plant(store, version(3), { ...applyUpdates(second, set, clock + 2000), 'metadata-log': log })
+    }
+    store.inject({ operation: 'put', mode: 'create', fault: { kind: 'run', before } })
+    const set = [{ action: 'set-properties', updates: { ours: 'x' } }] as const
+    expect(await catalog.commit(table, set, [])).toEqual({ kind: 'conflict' })
+  })
+
+  it('with a higher version of its name and time that lacks its snapshot', async () => {
+    const { store, catalog, table } = await created()
+    const before = () => {
+      const second = { ...foreignVersion(table, 5n), 'last-updated-ms': clock - 3 }
+      plant(store, version(3), foreignVersion({ metadata: second, metadataLocation: version(2) }, 6n))
+    }
+    store.inject({ operation: 'put', mode: 'create', fault: { kind: 'run', before } })
+    const at = clock
+    const result = await advance(catalog, table, 7n)
+    const [, log] = (await catalog.load())!.metadata['metadata-log']!
+    const ours = parseTableMetadata(version(2), store.snapshot().get(version(2))!.bytes)
+    expect(log).toEqual({ 'metadata-file': version(2), 'timestamp-ms': ours['last-updated-ms'] })
+    expect(ours['last-updated-ms']).toBe(at + 1)
+    expect(result).toEqual({ kind: 'conflict' })
+  })
+
+  it('with one of the same version under the name for gzip', async () => {
+    const { store, catalog, table } = await created()
+    const before = () => plant(store, version(2, '.gz'), foreignVersion(table, 5n))
+    store.inject({ operation: 'put', mode: 'create', fault: { kind: 'run', before } })
+    expect(await advance(catalog, table, 7n)).toEqual({ kind: 'conflict' })
+    await expect(catalog.load()).rejects.toThrow(DamagedObjectError)
+  })
+
   it('with a requirement that does not hold', async () => {
     const { catalog, table } = await created()
     const second = committed(await advance(catalog, table, 7n))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { DamagedObjectError, TryAgainError } from '../../src/errors.ts'
 import { advanceMain, applyUpdates } from '../../src/iceberg/catalog.ts'
-import { type DataFile, readManifestList } from '../../src/iceberg/manifest.ts'
+import { type DataFile, readManifestList, writeManifestList } from '../../src/iceberg/manifest.ts'
 import { newTableMetadata, type Snapshot, type TableMetadata } from '../../src/iceberg/metadata.ts'
 import {
   type LiveFiles,
@@ -187,7 +187,9 @@ describe('a snapshot', () => {
 
   it('joins manifests when there are more than a hundred', async () => {
     const table = tableInMemory()
-    for (let i = 0; i < 101; i++) await table.commit({ added: [dataFile(`f${i}`, i % 2 === 0 ? 'eu' : 'us')] })
+    await table.commit({ added: [dataFile('old'), dataFile('older')] })
+    await table.commit({ removed: ['old'] })
+    for (let i = 0; i < 100; i++) await table.commit({ added: [dataFile(`f${i}`, i % 2 === 0 ? 'eu' : 'us')] })
     const before = await table.live()
     expect(before.manifests.length).toBe(101)
     await table.commit({ removed: ['f7'], added: [dataFile('last')] })
@@ -215,6 +217,22 @@ describe('a snapshot', () => {
     const table = tableInMemory()
     await table.commit({ added: [dataFile('a')] })
     await expect(table.commit({ removed: ['z'] })).rejects.toThrow('the 1 files to remove are live (0 are)')
+  })
+
+  it('cannot add what is there', async () => {
+    const table = tableInMemory()
+    await table.commit({ added: [dataFile('a')] })
+    await expect(table.commit({ added: [dataFile('a')] })).rejects.toThrow('a.parquet is added once')
+  })
+
+  it('that names a file twice is damaged', async () => {
+    const table = tableInMemory()
+    const snapshot = await table.commit({ added: [dataFile('a')] })
+    const [manifest] = await table.manifests(snapshot)
+    const counted = { ...manifest!, counts: manifest!.counts! }
+    const list = { snapshotId: 1n, parentSnapshotId: null, sequenceNumber: 1, sync: new Uint8Array(16) }
+    table.store.plant(snapshot['manifest-list'], writeManifestList({ ...list, manifests: [counted, counted] }))
+    await expect(table.live()).rejects.toThrow('the snapshot holds memory://lake/orders/data/a.parquet twice')
   })
 
   it('reads each manifest once', async () => {
