@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Column } from '../src/columns/column.ts'
 import { columnOf } from '../src/columns/values.ts'
@@ -119,6 +120,43 @@ describe('a file of every type, shape and kind of nulls', () => {
       groups.map((values) => encodeRowGroup(optionalFields, columnsOf(optionalFields, values), options({ pageRows }))),
     )
     await expectReadBack(optionalFields, encoded, textsOf(sizes.flatMap(() => groups)))
+  })
+})
+
+describe('any columns', () => {
+  const numbers = fc.oneof(fc.nat({ max: 5 }), fc.nat({ max: 3000 }), fc.nat({ max: 10 ** 9 }))
+  const rowsOf = fc.array(fc.option(numbers, { nil: null, freq: 6 }), { minLength: 1, maxLength: 150 })
+
+  /** The same rows over a dictionary of what `numbers` name, some of it twice. */
+  function dictionaryColumn(type: PrimitiveType, entries: readonly PartitionValue[], rows: (number | null)[]): Column {
+    const { validity } = columnOf({ kind: 'int' }, rows)
+    const indices = Uint32Array.from(rows, (number) => (number ?? 0) % entries.length)
+    return { kind: 'dictionary', rows: rows.length, validity, indices, dictionary: columnOf(type, entries) }
+  }
+
+  it('are read back by two readers, plain or over a dictionary, whatever the pages', async () => {
+    const columns = fc.tuple(fc.nat({ max: TYPES.length - 1 }), rowsOf, fc.boolean(), fc.integer({ min: 1, max: 12 }))
+    await fc.assert(
+      fc.asyncProperty(
+        columns,
+        fc.integer({ min: 1, max: 60 }),
+        async ([i, rows, isDictionary, entryCount], pageRows) => {
+          const { type, valueAt } = TYPES[i]!
+          const fields: Field[] = [{ id: 3, name: 'c', type, required: false }]
+          const entries = Array.from({ length: entryCount }, (_, entry) => valueAt(entry * 1009))
+          const values = rows.map((number) => {
+            if (number === null) return null
+            return isDictionary ? entries[number % entryCount]! : valueAt(number)
+          })
+          const column = isDictionary ? dictionaryColumn(type, entries, rows) : columnOf(type, values)
+          const file = fileOf(fields, [encodeRowGroup(fields, [column], options({ pageRows }))])
+          const texts = [values.map(textOf)]
+          expect(await readOurs(fields, file)).toEqual(texts)
+          expect(await readHyparquet(fields, file)).toEqual(asHyparquetTells(fields, texts))
+        },
+      ),
+      { numRuns: 300 },
+    )
   })
 })
 
