@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { CODEC_NUMBERS, type CompressionCodec, compress, decompress } from '../src/parquet/codecs.ts'
 import { unpackBits } from '../src/parquet/decode/bit-packed.ts'
 import { decodeDelta } from '../src/parquet/decode/delta.ts'
-import { copyBits, decodeDefinitionLevels, setBits } from '../src/parquet/decode/levels.ts'
+import { decodeDefinitionLevels } from '../src/parquet/decode/levels.ts'
 import { decompressLz4Block } from '../src/parquet/decode/lz4.ts'
 import { decodeHybrid } from '../src/parquet/decode/rle.ts'
 import { decodeStruct, encodeStruct, list, struct } from '../src/parquet/thrift.ts'
@@ -73,21 +73,6 @@ describe('definition levels', () => {
   it('without a null give no bits', () => {
     expect(decodeDefinitionLevels(Uint8Array.of(16, 1), 0, 2, 8)).toEqual({ bits: null, present: 8 })
     expect(decodeDefinitionLevels(Uint8Array.of(3, 0xff), 0, 2, 8)).toEqual({ bits: null, present: 8 })
-  })
-
-  it('are joined at every offset', () => {
-    const from = Uint8Array.of(0b11001010, 0b01110001, 0b10101111)
-    for (let to = 0; to < 20; to++) {
-      for (let count = 0; count <= 24; count++) {
-        const bits = new Uint8Array(6)
-        setBits(bits, 0, to)
-        copyBits(from, 0, count, bits, to)
-        const expected = Array.from({ length: 48 }, (_, i) =>
-          i < to ? 1 : i < to + count ? (from[(i - to) >> 3]! >> ((i - to) & 7)) & 1 : 0,
-        )
-        expect(Array.from({ length: 48 }, (_, i) => (bits[i >> 3]! >> (i & 7)) & 1)).toEqual(expected)
-      }
-    }
   })
 })
 

@@ -1,10 +1,10 @@
 // Reads the columns of one row group: which bytes, in few reads, then the pure work on them.
 
 import type { Column } from '../columns/column.ts'
+import { nullColumn } from '../columns/constant.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
 import { decodeColumnChunk } from './decode/column-chunk.ts'
-import { allNull } from './decode/represent.ts'
 import type { ColumnMetaData, RowGroup, SchemaElement } from './footer.ts'
 import {
   type ByteSource,
@@ -146,7 +146,7 @@ export function joinRanges(ranges: readonly FileRange[]): FileRange[] {
 /** Decodes what `planRowGroup` planned from bytes that cover its ranges. Columns may share memory with them. Throws DamagedObjectError. */
 export function decodeRowGroup(task: RowGroupTask, read: readonly ReadRange[]): Column[] {
   return task.chunks.map(({ field, stored }) => {
-    if (stored === null) return allNull(field.type, task.rows)
+    if (stored === null) return nullColumn(field.type, task.rows)
     const bytes = cut(read, stored.range)
     return blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
       decodeColumnChunk(bytes, stored.codec, stored.element, task.rows, field.type),

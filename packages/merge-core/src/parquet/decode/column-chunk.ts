@@ -5,7 +5,9 @@
 // A chunk whose data pages all hold dictionary indices stays a dictionary column. Where a writer gave up its dictionary midway,
 // everything is expanded.
 
-import type { BytesColumn, Column, PlainColumn, Validity } from '../../columns/column.ts'
+import { type BytesColumn, type Column, isPresent, type PlainColumn, type Validity } from '../../columns/column.ts'
+import { nullColumn } from '../../columns/constant.ts'
+import { copyBits, setBits } from '../../columns/validity.ts'
 import type { PrimitiveType } from '../../primitive-type.ts'
 import { Encoding, enumName, PageType, PhysicalType, Repetition, type SchemaElement } from '../footer.ts'
 import { malformed } from '../malformed.ts'
@@ -19,7 +21,6 @@ import {
 import { appendDeltaByteArrays, appendDeltaLengthByteArrays, decodeDelta } from './delta.ts'
 import { decodeIndices } from './dictionary.ts'
 import { type FixedValues, lookUp, makeFixedValues, physicalWidth, spread, spreadElements } from './fixed-width.ts'
-import { copyBits, setBits } from './levels.ts'
 import {
   type DataPage,
   openDataPage,
@@ -29,7 +30,7 @@ import {
   splitPages,
 } from './pages.ts'
 import { decodeByteStreamSplit, decodePlain, decodePlainBooleans, decodeRleBooleans } from './plain.ts'
-import { allNull, type Representation, representationOf } from './represent.ts'
+import { type Representation, representationOf } from './represent.ts'
 
 /**
  * Decodes the pages of a flat column's chunk of `rows` rows. `chunk` holds the chunk's bytes and nothing else, `codec` is its
@@ -124,7 +125,7 @@ function decodeAllNull(context: Context, type: PrimitiveType): PlainColumn {
   eachPage(context, (page) => {
     if (page.validity.present > 0) malformed(`${page.validity.present} values of an empty dictionary`)
   })
-  return allNull(type, context.rows)
+  return nullColumn(type, context.rows)
 }
 
 function expandInt64(indices: Uint32Array, values: PlainColumn, validity: Validity): PlainColumn {
@@ -132,7 +133,7 @@ function expandInt64(indices: Uint32Array, values: PlainColumn, validity: Validi
   const rows = indices.length
   const data = new BigInt64Array(rows)
   for (let row = 0; row < rows; row++) {
-    if (validity === null || ((validity[row >> 3]! >> (row & 7)) & 1) === 1) data[row] = values.data[indices[row]!]!
+    if (isPresent(validity, row)) data[row] = values.data[indices[row]!]!
   }
   return { kind: 'int64', rows, validity, data }
 }
@@ -151,8 +152,8 @@ function eachPage(context: Context, take: (page: DataPage, at: number) => void):
       setBits(validity, 0, at)
     }
     if (validity !== null) {
-      if (bits === null) setBits(validity, at, at + page.rows)
-      else copyBits(bits, 0, page.rows, validity, at)
+      if (bits === null) setBits(validity, at, page.rows)
+      else copyBits(bits, 0, validity, at, page.rows)
     }
     at += page.rows
   }

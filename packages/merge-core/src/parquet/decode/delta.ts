@@ -3,6 +3,7 @@
 // 64-bit values are added as two halves of 32 bits with a carry; sums wrap, as the format says. A 32-bit column needs the lower
 // halves only.
 
+import { isPresent } from '../../columns/column.ts'
 import { malformed } from '../malformed.ts'
 import { unpackBits } from './bit-packed.ts'
 import { type ByteArrays, reserveBytes } from './byte-arrays.ts'
@@ -165,10 +166,6 @@ function addWidest(out: Uint32Array, at: number, count: number, minLow: number, 
     out[to] = low
     out[to + 1] = high
   }
-}
-
-function isPresent(bits: Uint8Array | null, row: number): boolean {
-  return bits === null || ((bits[row >> 3]! >> (row & 7)) & 1) === 1
 }
 
 // Lengths of `count` values and their sum; each is checked to be below 2^31, so a sum of many stays exact.

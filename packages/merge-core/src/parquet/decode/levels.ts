@@ -3,6 +3,7 @@
 // They go straight into the bits of a validity map, and most pages have no null at all: one run of ones, no map.
 
 import { nullCount } from '../../columns/column.ts'
+import { copyBits, setBits } from '../../columns/validity.ts'
 import { malformed } from '../malformed.ts'
 import { readVarint } from './rle.ts'
 
@@ -26,7 +27,7 @@ export function decodeDefinitionLevels(bytes: Uint8Array, start: number, end: nu
       const groups = run.value >>> 1
       const values = Math.min(groups * 8, rows - done)
       if ((values + 7) >> 3 > end - at) malformed('definition levels run past their page')
-      copyBits(bytes, at, values, bits, done)
+      copyBits(bytes.subarray(at), 0, bits, done, values)
       at = Math.min(end, at + groups)
       done += values
       continue
@@ -36,43 +37,10 @@ export function decodeDefinitionLevels(bytes: Uint8Array, start: number, end: nu
     if (at >= end) malformed('definition levels run past their page')
     const level = bytes[at++]!
     if (level > 1) malformed(`a definition level of ${level} in a flat column`)
-    if (level === 1) setBits(bits, done, done + repeats)
+    if (level === 1) setBits(bits, done, repeats)
     done += repeats
   }
   if (at !== end) malformed(`${end - at} bytes are left after the definition levels`)
   const nulls = nullCount(bits, rows)
   return { bits: nulls === 0 ? null : bits, present: rows - nulls }
-}
-
-/** Sets bits [from, to). */
-export function setBits(bits: Uint8Array, from: number, to: number): void {
-  let at = from
-  while (at < to && (at & 7) !== 0) {
-    bits[at >> 3]! |= 1 << (at & 7)
-    at++
-  }
-  const whole = to & ~7
-  if (at < whole) {
-    bits.fill(0xff, at >> 3, whole >> 3)
-    at = whole
-  }
-  for (; at < to; at++) bits[at >> 3]! |= 1 << (at & 7)
-}
-
-/** Copies `count` bits that start at the lowest bit of from[at] to bit `to` of `bits`, whose bits from there on are 0. */
-export function copyBits(from: Uint8Array, at: number, count: number, bits: Uint8Array, to: number): void {
-  const whole = count >> 3
-  const shift = to & 7
-  const target = to >> 3
-  if (shift === 0) bits.set(from.subarray(at, at + whole), target)
-  else {
-    for (let i = 0; i < whole; i++) {
-      const byte = from[at + i]!
-      bits[target + i]! |= byte << shift
-      bits[target + i + 1]! |= byte >> (8 - shift)
-    }
-  }
-  for (let i = whole * 8; i < count; i++) {
-    if (((from[at + (i >> 3)]! >> (i & 7)) & 1) === 1) bits[(to + i) >> 3]! |= 1 << ((to + i) & 7)
-  }
 }

@@ -1,7 +1,7 @@
 // From what a file stores to how a field's values lie in memory: the legal promotions of Iceberg and the representations that
 // engines choose for one type. Whatever else is asked is refused by name, before a page is read.
 
-import type { BytesColumn, FixedColumn, PlainColumn, Validity } from '../../columns/column.ts'
+import type { BytesColumn, FixedColumn, PlainColumn } from '../../columns/column.ts'
 import { isPresent } from '../../columns/column.ts'
 import { formatPrimitiveType, type PrimitiveType } from '../../primitive-type.ts'
 import {
@@ -351,35 +351,4 @@ function bytesOfRow(
   if (column.kind === 'fixed') return { bytes: column.data, from: row * column.width, length: column.width }
   const from = column.starts[row]! + 4
   return { bytes: column.bytes, from, length: column.starts[row + 1]! - from }
-}
-
-/** A column of nothing but nulls, as the field's type lies in memory. */
-export function allNull(type: PrimitiveType, rows: number): PlainColumn {
-  const validity: Validity = new Uint8Array((rows + 7) >> 3)
-  switch (type.kind) {
-    case 'boolean':
-      return { kind: 'boolean', rows, validity, data: new Uint8Array(rows) }
-    case 'int':
-    case 'date':
-      return { kind: 'int32', rows, validity, data: new Int32Array(rows) }
-    case 'long':
-    case 'time':
-    case 'timestamp':
-    case 'timestamptz':
-      return { kind: 'int64', rows, validity, data: new BigInt64Array(rows) }
-    case 'float':
-      return { kind: 'float', rows, validity, data: new Float32Array(rows) }
-    case 'double':
-      return { kind: 'double', rows, validity, data: new Float64Array(rows) }
-    case 'string':
-    case 'binary':
-      return { kind: 'bytes', rows, validity, starts: new Uint32Array(rows + 1), bytes: new Uint8Array(0) }
-    case 'decimal':
-      if (type.precision <= 18) return { kind: 'int64', rows, validity, data: new BigInt64Array(rows) }
-      return { kind: 'fixed', rows, validity, width: 16, data: new Uint8Array(rows * 16) }
-    case 'uuid':
-      return { kind: 'fixed', rows, validity, width: 16, data: new Uint8Array(rows * 16) }
-    case 'fixed':
-      return { kind: 'fixed', rows, validity, width: type.bytes, data: new Uint8Array(rows * type.bytes) }
-  }
 }
