@@ -52,7 +52,7 @@ export type TableRequirement =
   | { readonly type: 'assert-last-assigned-field-id'; readonly 'last-assigned-field-id': number }
 
 /** The branch that readers see. */
-export const MAIN = 'main'
+const MAIN = 'main'
 
 /** The updates that make a new snapshot main's. */
 export function advanceMain(snapshot: Snapshot): TableUpdate[] {

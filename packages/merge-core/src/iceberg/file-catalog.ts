@@ -30,7 +30,7 @@ import {
   type TableMetadata,
   writeTableMetadata,
 } from './metadata.ts'
-import { failureError, holds, readObject, storeLocation } from './stored-object.ts'
+import { compareStored, failureError, readObject, storeLocation } from './stored-object.ts'
 
 const METADATA_LOG_DEFAULT = 100
 const MAX_PREVIOUS = 'write.metadata.previous-versions-max'
@@ -101,10 +101,18 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     const written = await store.put(version.path, bytes, { kind: 'create' })
     if (written.kind === 'ok') return settle(version, table)
     if (written.kind !== 'unknown' && written.kind !== 'conflict') return { kind: 'failed', failure: written }
-    // A store's client may have sent the request again and report its own success as a conflict.
-    if (await holds(store, version.path, bytes)) return settle(version, table)
-    if (written.kind === 'conflict') return { kind: 'conflict' }
-    return searchOwn(version, table, written.cause)
+    // A conflict may be our own success: a store's client may have sent the request again.
+    const standing = await compareStored(store, version.path, bytes)
+    switch (standing.kind) {
+      case 'same':
+        return settle(version, table)
+      case 'other':
+        return { kind: 'conflict' }
+      case 'unreadable':
+        return { kind: 'unknown', cause: failureError(version.path, 'reading', standing.failure) }
+      case 'missing':
+        return written.kind === 'conflict' ? { kind: 'conflict' } : searchOwn(version, table, written.cause)
+    }
   }
 
   /** Our version stands. It counts if it is the highest, or the higher ones were built on it. */
@@ -122,7 +130,8 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     const versions = await listVersions()
     if (!Array.isArray(versions)) return { kind: 'unknown', cause }
     const others = versions.filter(({ number }) => number >= own.number)
-    if (others.length === 0) return { kind: 'unknown', cause }
+    const arrivedSince = others.some(({ path }) => path === own.path)
+    if (others.length === 0 || arrivedSince) return { kind: 'unknown', cause }
     return judge(table, others)
   }
 
@@ -145,7 +154,6 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
       entry['timestamp-ms'] === metadata['last-updated-ms']
     const snapshot = currentSnapshot(metadata)
     return (
-      next['table-uuid'] === metadata['table-uuid'] &&
       (next['metadata-log'] ?? []).some(isOurs) &&
       (snapshot === null || snapshotById(next, snapshot['snapshot-id']) !== null)
     )

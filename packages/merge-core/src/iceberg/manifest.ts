@@ -630,7 +630,7 @@ export function summarizePartitions(
 }
 
 /** Order of two values of one type: text by its UTF-8 bytes, bytes unsigned. */
-export function comparePartitionValues(a: NonNullable<PartitionValue>, b: NonNullable<PartitionValue>): number {
+function comparePartitionValues(a: NonNullable<PartitionValue>, b: NonNullable<PartitionValue>): number {
   if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
   if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array)
   return a < b ? -1 : a > b ? 1 : 0

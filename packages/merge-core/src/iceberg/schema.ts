@@ -82,6 +82,8 @@ function primitiveTypeOf(field: NestedField): PrimitiveType | null {
  */
 export function partitionTypes(spec: PartitionSpec, schemas: readonly Schema[]): PrimitiveType[] {
   return spec.fields.map((field) => {
+    // What is left of a dropped partition field; its column may be gone from every schema, and its values are null.
+    if (field.transform === 'void') return { kind: 'int' }
     for (const schema of schemas) {
       const source = findField(schema.fields, field['source-id'])
       const type = source === null ? null : primitiveTypeOf(source)

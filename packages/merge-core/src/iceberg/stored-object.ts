@@ -21,21 +21,37 @@ export async function readObject(store: ObjectStore, path: string): Promise<Uint
   throw failureError(path, 'reading', result)
 }
 
+const CREATE_ATTEMPTS_MAX = 3
+
 /**
- * Creates an object whose name nobody else uses (it carries a UUID). Where the answer is lost, or says that the object exists, the
- * object is read back: these very bytes are a success.
+ * Creates an object whose name nobody else uses (it carries a UUID), so that it can be sent again where the answer was lost, and that
+ * it exists with these very bytes is a success.
  */
 export async function createObject(store: ObjectStore, path: string, bytes: Uint8Array): Promise<void> {
-  const result = await store.put(storeLocation(path), bytes, { kind: 'create' })
-  if (result.kind === 'ok') return
-  if ((result.kind === 'unknown' || result.kind === 'conflict') && (await holds(store, path, bytes))) return
-  throw failureError(path, 'writing', result)
+  for (let attempt = 1; ; attempt++) {
+    const result = await store.put(storeLocation(path), bytes, { kind: 'create' })
+    if (result.kind === 'ok') return
+    if (result.kind !== 'unknown' && result.kind !== 'conflict') throw failureError(path, 'writing', result)
+    const standing = await compareStored(store, path, bytes)
+    if (standing.kind === 'same') return
+    if (standing.kind === 'other') throw failureError(path, 'writing', { kind: 'conflict' })
+    if (attempt < CREATE_ATTEMPTS_MAX) continue
+    throw new TryAgainError(`${path}: writing failed ${CREATE_ATTEMPTS_MAX} times; run again`, {
+      cause: 'cause' in result ? result.cause : undefined,
+    })
+  }
 }
 
-/** Whether the object at `path` is known to have exactly these bytes. */
-export async function holds(store: ObjectStore, path: string, bytes: Uint8Array): Promise<boolean> {
+/** What is known to stand at a path, held against the bytes that were sent there. */
+export type Standing =
+  | { readonly kind: 'same' | 'other' | 'missing' }
+  | { readonly kind: 'unreadable'; readonly failure: Failure }
+
+export async function compareStored(store: ObjectStore, path: string, bytes: Uint8Array): Promise<Standing> {
   const stored = await store.get(storeLocation(path))
-  return stored.kind === 'ok' && Buffer.compare(stored.bytes, bytes) === 0
+  if (stored.kind === 'missing') return { kind: 'missing' }
+  if (stored.kind !== 'ok') return { kind: 'unreadable', failure: stored }
+  return { kind: Buffer.compare(stored.bytes, bytes) === 0 ? 'same' : 'other' }
 }
 
 /** The error for a call that failed. */

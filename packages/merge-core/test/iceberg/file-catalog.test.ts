@@ -360,6 +360,29 @@ describe('a commit whose answer was lost', () => {
     expect(await advance(catalogOn(lostRace), table, 7n)).toEqual({ kind: 'conflict' })
   })
 
+  it('is unknown where what stands there cannot be read', async () => {
+    const { store, table } = await created()
+    const throttled = { kind: 'throttled', cause: new Error('SlowDown') } as const
+    for (const answer of [LOST, { kind: 'conflict' } as const]) {
+      const cutOff = creating(store, async (create) => {
+        await create()
+        store.inject({ operation: 'get', fault: { kind: 'fail', failure: throttled } })
+        return answer
+      })
+      expect((await advance(catalogOn(cutOff), table, 7n)).kind).toBe('unknown')
+      store.uproot(version(2))
+    }
+  })
+
+  it('is unknown where its request arrives after the look', async () => {
+    const { store, table } = await created()
+    const zombie = creating(store, async (create) => {
+      store.inject({ operation: 'list', fault: { kind: 'run', before: create } })
+      return LOST
+    })
+    expect(await advance(catalogOn(zombie), table, 7n)).toEqual(LOST)
+  })
+
   it('is unknown where nobody can say what stands there', async () => {
     const { store, catalog, table } = await created()
     store.inject({ operation: 'list', skip: 1, fault: { kind: 'fail', failure: LOST } })

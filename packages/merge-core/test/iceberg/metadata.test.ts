@@ -124,6 +124,7 @@ describe('schemas', () => {
     const withoutId = { ...schema, fields: schema.fields.slice(1) }
     expect(partitionTypes(spec, [withoutId, schema]).map((type) => type.kind)).toEqual(['int', 'date', 'long'])
     expect(() => partitionTypes(spec, [withoutId])).toThrow(InputError)
+    expect(partitionTypes({ 'spec-id': 1, fields: [field('void', 99)] }, [schema]).length).toBe(1)
   })
 })
 

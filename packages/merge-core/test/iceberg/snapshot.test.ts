@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DamagedObjectError, TryAgainError } from '../../src/errors.ts'
+import { DamagedObjectError, InputError, TryAgainError } from '../../src/errors.ts'
 import { advanceMain, applyUpdates } from '../../src/iceberg/catalog.ts'
 import { type DataFile, readManifestList, writeManifestList } from '../../src/iceberg/manifest.ts'
 import { newTableMetadata, type Snapshot, type TableMetadata } from '../../src/iceberg/metadata.ts'
@@ -262,10 +262,21 @@ describe('writing manifests', () => {
     expect(namesOf(await table.live())).toEqual(['a'])
   })
 
-  it('says try again where it does not', async () => {
+  it('sends again what was lost, and says try again in the end', async () => {
     const failure = { kind: 'unknown', cause: new Error('reset') } as const
+    const fault = { kind: 'fail', failure } as const
+    const twice = memoryStore({ faults: [{ operation: 'put', times: 2, fault }] })
+    const table = tableInMemory(twice)
+    await table.commit({ added: [dataFile('a')] })
+    expect(namesOf(await table.live())).toEqual(['a'])
+    const always = memoryStore({ faults: [{ operation: 'put', times: 3, fault }] })
+    await expect(tableInMemory(always).commit({ added: [dataFile('a')] })).rejects.toThrow(TryAgainError)
+  })
+
+  it('says what to do where it is denied', async () => {
+    const failure = { kind: 'denied', cause: new Error('AccessDenied') } as const
     const store = memoryStore({ faults: [{ operation: 'put', fault: { kind: 'fail', failure } }] })
-    await expect(tableInMemory(store).commit({ added: [dataFile('a')] })).rejects.toThrow(TryAgainError)
+    await expect(tableInMemory(store).commit({ added: [dataFile('a')] })).rejects.toThrow(InputError)
   })
 })
 
