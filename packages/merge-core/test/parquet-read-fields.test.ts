@@ -2,11 +2,12 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import type { Column } from '../src/columns/column.ts'
 import { valuesOf } from '../src/columns/values.ts'
 import { representationOf } from '../src/parquet/decode/represent.ts'
 import { ConvertedType, PhysicalType, Repetition, type SchemaElement } from '../src/parquet/footer.ts'
 import { bindField, readFooter, resolveSchema } from '../src/parquet/read-footer.ts'
-import { joinRanges, readRowGroup } from '../src/parquet/read-row-group.ts'
+import { decodeRowGroup, joinRanges, planRowGroup, readRowGroup } from '../src/parquet/read-row-group.ts'
 import { type Field, parsePrimitiveType } from '../src/primitive-type.ts'
 import { bytesSource } from '../src/store/byte-source.ts'
 
@@ -166,6 +167,28 @@ describe('a schema', () => {
       { name: 'b', fieldId: 2 },
       { name: 'b.list', fieldId: null },
     ])
+  })
+})
+
+describe('a planned row group', () => {
+  it('can be sent to a thread with its bytes and is decoded there to the same columns', async () => {
+    const source = golden('pyarrow-none-v2-dictionary.parquet')
+    const footer = await readFooter(source)
+    const fields = ['str_n', 'dec38', 'bool_n', 'low'].map((name) => {
+      const { fieldId } = footer.leaves.find((leaf) => leaf.name === name)!
+      return field(fieldId!, name, name === 'dec38' ? 'decimal(38, 9)' : name === 'bool_n' ? 'boolean' : 'string')
+    })
+    const task = planRowGroup(footer, 1, [...fields, field(999, 'added', 'date')])
+    const ranges = joinRanges(task.chunks.flatMap(({ stored }) => (stored === null ? [] : [stored.range])))
+    const read = await Promise.all(
+      ranges.map(async ({ start, end }) => ({ start, bytes: await source.read(start, end) })),
+    )
+    const sent = structuredClone({ task, read })
+    const columns = decodeRowGroup(sent.task, sent.read)
+    const here = await readRowGroup(source, footer, 1, fields)
+    const values = (read: Column[]) => fields.map(({ type }, i) => valuesOf(read[i]!, type))
+    expect(values(columns)).toEqual(values(here))
+    expect(columns[4]).toEqual({ kind: 'int32', rows: 50, validity: new Uint8Array(7), data: new Int32Array(50) })
   })
 })
 

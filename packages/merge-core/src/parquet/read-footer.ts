@@ -57,7 +57,7 @@ const MAGIC = 0x31524150 // PAR1
 const MAGIC_ENCRYPTED = 0x45524150 // PARE
 
 /** Rows of the largest row group that is read. */
-export const ROW_GROUP_ROWS_MAX = 2 ** 26
+const ROW_GROUP_ROWS_MAX = 2 ** 26
 
 /** Reads and checks the footer. Throws DamagedObjectError: no Parquet file, encrypted, lengths beyond the file, counts that differ. */
 export async function readFooter(source: ByteSource): Promise<Footer> {
@@ -169,7 +169,7 @@ function walkElement(walk: SchemaWalk, parents: readonly string[], definition: n
 export type NameMapping = ReadonlyMap<number, readonly string[]>
 
 /** Whether any element carries a field id. */
-export function hasFieldIds(footer: Footer): boolean {
+function hasFieldIds(footer: Footer): boolean {
   return (
     footer.leaves.some((leaf) => leaf.fieldId !== null) || footer.nestedGroups.some((group) => group.fieldId !== null)
   )

@@ -136,7 +136,7 @@ function timeOrTimestamp(
 }
 
 /** The logical type, also where a writer only gave the older converted type; null where there is none. */
-export function logicalTypeOf(element: SchemaElement): LogicalType | null {
+function logicalTypeOf(element: SchemaElement): LogicalType | null {
   if (element.logicalType !== undefined) return element.logicalType
   const converted = element.convertedType
   return converted === undefined
