@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { columnOf } from '../src/columns/values.ts'
@@ -115,7 +116,7 @@ async function expectRows(file: AssembledFile, firsts: readonly (readonly [numbe
   }
 }
 
-/** Every page location leads to a page header, and every column index to as many pages. */
+/** Every page location leads to a page with its checksum, and every column index bounds as many pages. */
 function expectIndexesPoint(file: AssembledFile): void {
   const { bytes, kept } = store('new', file, files)
   for (const { rowGroup, columnIndexes, offsetIndexes } of kept) {
@@ -127,6 +128,7 @@ function expectIndexesPoint(file: AssembledFile): void {
       for (const { offset, compressedPageSize, firstRowIndex } of pages) {
         const { value: header, end } = decodePageHeader(bytes, offset)
         expect(end - offset + header.compressedPageSize).toBe(compressedPageSize)
+        expect(crc32(bytes.subarray(end, offset + compressedPageSize)) | 0).toBe(header.crc)
         expect(firstRowIndex).toBe(values)
         values += header.dataPageHeader!.numValues
       }

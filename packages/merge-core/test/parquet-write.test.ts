@@ -231,6 +231,13 @@ describe('columns that come with a dictionary', () => {
     await expectReadBack([field], [group], [values.map((value) => (value === null ? null : words[value]!))])
   })
 
+  it('are read back where every row is null', async () => {
+    const nulls = columnOf(field.type, [null, null, null])
+    const dictionary = columnOf(field.type, words)
+    const column: Column = { ...nulls, kind: 'dictionary', indices: new Uint32Array(3), dictionary }
+    await expectReadBack([field], [encodeRowGroup([field], [column], options())], [[null, null, null]])
+  })
+
   it('are written plain where hardly a value repeats', async () => {
     const values = Array.from({ length: 100 }, (_, row) => `value ${row}`)
     const dictionary = columnOf(field.type, values)

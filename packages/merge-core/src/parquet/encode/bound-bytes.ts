@@ -6,7 +6,7 @@ import type { PrimitiveType } from '../../primitive-type.ts'
 import { rowBytes } from './plain.ts'
 
 /** Longer bounds of strings and binary are shortened. */
-export const BOUND_BYTES_MAX = 64
+const BOUND_BYTES_MAX = 64
 
 /** The value of a row as a bound. −0 and 0 compare equal, so a lower bound of 0 is written as −0 and an upper one as 0. */
 export function boundBytes(column: PlainColumn, row: number, side: 'lower' | 'upper'): Uint8Array {

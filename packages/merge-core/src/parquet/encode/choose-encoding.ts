@@ -44,7 +44,7 @@ export function chooseEncoding(present: Column): Values {
 function keptDictionary(present: DictionaryColumn): Values {
   const column = dropUnusedEntries(present)
   const { dictionary } = column
-  if (dictionary.kind === 'boolean' || dictionary.rows > column.rows * DICTIONARY_ENTRIES_MAX)
+  if (dictionary.kind === 'boolean' || dictionary.rows === 0 || dictionary.rows > column.rows * DICTIONARY_ENTRIES_MAX)
     return { kind: 'plain', column: expandDictionary(column) }
   return { kind: 'dictionary', column, width: indexWidth(dictionary.rows) }
 }

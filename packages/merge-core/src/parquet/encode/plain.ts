@@ -18,13 +18,12 @@ export function plainBytes(column: PlainColumn, from: number, to: number): numbe
 /** Writes rows [from, to); answers where they end in `out`. */
 export function encodePlain(column: PlainColumn, from: number, to: number, out: Uint8Array, at: number): number {
   if (column.kind === 'boolean') return encodeBooleans(column.data, from, to, out, at)
-  const bytes = plainView(column, from, to)
+  const bytes = bytesOfRows(column, from, to)
   out.set(bytes, at)
   return at + bytes.length
 }
 
-/** Rows [from, to) as PLAIN has them, in place. Not of booleans, which lie otherwise in memory. */
-export function plainView(column: Exclude<PlainColumn, { kind: 'boolean' }>, from: number, to: number): Uint8Array {
+function bytesOfRows(column: Exclude<PlainColumn, { kind: 'boolean' }>, from: number, to: number): Uint8Array {
   if (column.kind === 'bytes') return column.bytes.subarray(column.starts[from]!, column.starts[to]!)
   const { bytes, width } = rowBytes(column)
   return bytes.subarray(from * width, to * width)
