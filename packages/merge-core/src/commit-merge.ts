@@ -8,7 +8,6 @@ import type { QuarantinedLine } from './change/scanned-lines.ts'
 import { advanceMain } from './iceberg/catalog.ts'
 import { currentSnapshot, snapshotById } from './iceberg/metadata.ts'
 import { liveFiles, newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
-import { failureError } from './iceberg/stored-object.ts'
 import { invariant } from './invariant.ts'
 import type { MergedBatch } from './merge-batch.ts'
 import { addToLedger, type LedgerEntry } from './protected/ledger.ts'
@@ -17,7 +16,7 @@ import { formatStateFiles, type StateFile, type StateFolder } from './protected/
 import { addTombstones } from './protected/tombstones.ts'
 import { type CommitReport, type LineCounts, noLines } from './report.ts'
 import type { ScannedLanding } from './scan-landing.ts'
-import { putNewObject } from './store/outcome.ts'
+import { createObject, failureError } from './store/stored-object.ts'
 import { PROPERTY, type Table, type TableState } from './table.ts'
 
 /** A commit that went out, with what to report should it turn out to have been made. */
@@ -113,7 +112,7 @@ async function writeStateLists(
 ): Promise<string> {
   const path = `${folder.location}/lists/${folder.newName()}.json`
   const lists = { format: 1, tombstones, ledger, watermark: state.watermark, floor: state.floor }
-  await putNewObject(folder.store, path, Buffer.from(JSON.stringify(lists)))
+  await createObject(folder.store, path, Buffer.from(JSON.stringify(lists)))
   return path
 }
 

@@ -3,6 +3,7 @@ export { DamagedObjectError, InputError, TryAgainError } from './errors.ts'
 export { keyFromJson } from './key-from-json.ts'
 export { type MergeOptions, type MergeProgress, mergeLanding } from './merge.ts'
 export { nodeEnvironment } from './node-environment.ts'
+export type { NameMapping } from './parquet/read-footer.ts'
 export { type MergePlan, planMerge } from './plan-merge.ts'
 export { type Field, formatPrimitiveType, type PrimitiveType } from './primitive-type.ts'
 export type { StateFile } from './protected/state-file.ts'
@@ -18,5 +19,13 @@ export {
   tableHistory,
 } from './read-table.ts'
 export type { LineCounts, MergeReport } from './report.ts'
-export { createTable, loadState, openTable, snapshotIdOf, type Table, type TableState } from './table.ts'
+export {
+  createTable,
+  loadState,
+  nameMappingOf,
+  openTable,
+  snapshotIdOf,
+  type Table,
+  type TableState,
+} from './table.ts'
 export { parseTableDefinition, type TableDefinition } from './table-definition.ts'

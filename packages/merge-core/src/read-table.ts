@@ -15,11 +15,11 @@ import { openFile, readColumns } from './files/open-file.ts'
 import { readPositionDeletes } from './files/position-deletes.ts'
 import { currentSnapshot, defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
-import { storeLocation } from './iceberg/stored-object.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
 import type { Field } from './primitive-type.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
+import { storeLocation } from './store/stored-object.ts'
 import { filesByPartition, loadState, type Table } from './table.ts'
 
 export interface ReadOptions {

@@ -6,7 +6,7 @@ import { scanObject } from './change/scan-object.ts'
 import type { ItemLocation, ScannedLines, ScannedObject } from './change/scanned-lines.ts'
 import { TryAgainError } from './errors.ts'
 import type { ListedObject, ObjectStore } from './store/object-store.ts'
-import { failureError } from './store/outcome.ts'
+import { failureError } from './store/stored-object.ts'
 import type { TableDefinition } from './table-definition.ts'
 
 export interface ScannedLanding {
@@ -30,7 +30,7 @@ export async function listLanding(store: ObjectStore, prefixes: readonly string[
   const objects = new Map<string, ListedObject>()
   for (const prefix of prefixes) {
     const listed = await store.list(prefix)
-    if (listed.kind !== 'ok') throw failureError('listing', prefix, listed)
+    if (listed.kind !== 'ok') throw failureError(prefix, 'listing', listed)
     for (const object of listed.objects) if (!object.path.endsWith('/')) objects.set(object.path, object)
   }
   return [...objects.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
@@ -43,9 +43,10 @@ export async function scanLanding(
 ): Promise<ScannedLanding | SkippedLanding> {
   const got = await store.get(object.path)
   if (got.kind !== 'ok') {
-    const error = failureError('reading', object.path, got)
-    const cause = got.kind === 'denied' || got.kind === 'missing' ? got.kind : 'again'
-    return { object, reason: error.message, cause }
+    if (got.kind === 'missing')
+      return { object, reason: `${object.path}: was deleted after it was listed`, cause: 'missing' }
+    const { message } = failureError(object.path, 'reading', got)
+    return { object, reason: message, cause: got.kind === 'denied' ? 'denied' : 'again' }
   }
   const scanned = scanObject(got.bytes, definition)
   return { object, etag: got.etag, ...(await fetchItems(store, scanned, definition)) }

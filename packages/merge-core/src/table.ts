@@ -18,11 +18,11 @@ import {
 } from './iceberg/metadata.ts'
 import { fieldsOf, nestedFieldNames, type PartitionSpec, type Schema, schemaOf } from './iceberg/schema.ts'
 import { liveFiles } from './iceberg/snapshot.ts'
-import { storeLocation } from './iceberg/stored-object.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import type { NameMapping } from './parquet/read-footer.ts'
 import type { Field } from './primitive-type.ts'
 import { parseStateFiles, type StateFile } from './protected/state-file.ts'
+import { storeLocation } from './store/stored-object.ts'
 import { parseTableDefinition, type TableDefinition, type Transform } from './table-definition.ts'
 
 /** The version of our formats that this code reads and writes. */
@@ -159,6 +159,11 @@ function stateOf(location: string, loaded: LoadedTable): TableState {
   if (Number(format) > FORMAT) {
     throw new InputError(
       `${location}: written in format ${format}, this version reads up to ${FORMAT}; use a newer lastwrite`,
+    )
+  }
+  if (withoutSlash(metadata.location) !== location) {
+    throw new InputError(
+      `${location}: its metadata says that it lies at ${metadata.location}: a copy, or moved; open it where it was made`,
     )
   }
   const definition = parseTableDefinition(properties[PROPERTY.definition] ?? '')
@@ -300,7 +305,7 @@ export async function filesByPartition(
 }
 
 /** By which names the columns of files without field ids bind: the table's mapping, or the columns' own names. */
-function nameMappingOf({ location, fields, loaded }: TableState): NameMapping {
+export function nameMappingOf({ location, fields, loaded }: TableState): NameMapping {
   const text = loaded.metadata.properties?.[NAME_MAPPING]
   if (text === undefined) return new Map(fields.map(({ id, name }) => [id, [name]]))
   try {

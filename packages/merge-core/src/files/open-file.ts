@@ -1,7 +1,6 @@
 // A data file opened for merging: its footer, and the first and last key of each row group where it is one of ours.
 
 import type { Column } from '../columns/column.ts'
-import { storeLocation } from '../iceberg/stored-object.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type ColumnChunk, decodeColumnIndex, decodeOffsetIndex } from '../parquet/footer.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
@@ -10,6 +9,7 @@ import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
 import type { ObjectStore } from '../store/object-store.ts'
+import { storeLocation } from '../store/stored-object.ts'
 import type { StoredFile } from './locate.ts'
 
 export interface OpenFile {

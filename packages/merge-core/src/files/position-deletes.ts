@@ -1,12 +1,12 @@
 // Rows that other engines deleted by position (Iceberg v2 position delete files: `file_path`, `pos`).
 
 import { valueAt } from '../columns/values.ts'
-import { storeLocation } from '../iceberg/stored-object.ts'
 import { readFooter } from '../parquet/read-footer.ts'
 import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { storeSource } from '../store/byte-source.ts'
 import type { ObjectStore } from '../store/object-store.ts'
+import { storeLocation } from '../store/stored-object.ts'
 import type { StoredFile } from './locate.ts'
 
 // Reserved field ids of the Iceberg table spec.

@@ -12,7 +12,7 @@ import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
 import { fileStatistics } from '../parquet/statistics.ts'
 import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
-import { putNewObject } from '../store/outcome.ts'
+import { createObject } from '../store/stored-object.ts'
 import type { MergeContext } from './merge-files.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
 import { isFull, splitRows } from './size-files.ts'
@@ -103,7 +103,7 @@ export class FileWriter {
       keyValueMetadata: [keyRangesEntry(this.#keyRanges)],
     })
     const path = this.#context.newFilePath(this.#partition)
-    await putNewObject(store, path, file.parts)
+    await createObject(store, path, file.parts)
     this.added.push(this.#dataFile(path, file))
     this.#groups = []
     this.#keyRanges = []

@@ -13,6 +13,7 @@ import * as zlib from 'node:zlib'
 import type { Environment } from '../environment.ts'
 import { DamagedObjectError, InputError } from '../errors.ts'
 import type { Failure, ObjectStore } from '../store/object-store.ts'
+import { compareStored, failureError, readObject, storeLocation } from '../store/stored-object.ts'
 import {
   applyUpdates,
   type Catalog,
@@ -30,7 +31,6 @@ import {
   type TableMetadata,
   writeTableMetadata,
 } from './metadata.ts'
-import { compareStored, failureError, readObject, storeLocation } from './stored-object.ts'
 
 const METADATA_LOG_DEFAULT = 100
 const MAX_PREVIOUS = 'write.metadata.previous-versions-max'

@@ -6,6 +6,7 @@
 import { DamagedObjectError } from '../errors.ts'
 import { invariant } from '../invariant.ts'
 import type { ObjectStore } from '../store/object-store.ts'
+import { createObject, readObject } from '../store/stored-object.ts'
 import {
   ADDED,
   type BoundSpec,
@@ -33,7 +34,6 @@ import {
   type TableMetadata,
 } from './metadata.ts'
 import { encodeSingleValue } from './single-value.ts'
-import { createObject, readObject } from './stored-object.ts'
 
 export interface LoadedManifest {
   readonly manifest: ManifestFile

@@ -27,9 +27,18 @@ export function keyRangesOf({
   if (!createdBy?.startsWith('lastwrite ')) return null
   const text = keyValueMetadata?.find((entry) => entry.key === KEY_RANGES)?.value
   if (text === undefined) return null
-  const pairs = JSON.parse(text) as [string, string][]
-  if (pairs.length !== rowGroups.length) return null
+  const pairs = pairsIn(text)
+  if (pairs?.length !== rowGroups.length) return null
   return pairs.map(([first, last]) => ({ first: Buffer.from(first, 'base64'), last: Buffer.from(last, 'base64') }))
+}
+
+function pairsIn(text: string): [string, string][] | null {
+  try {
+    return JSON.parse(text) as [string, string][]
+  } catch {
+    // Not what we write: the file is read as another engine's.
+    return null
+  }
 }
 
 function base64(bytes: Uint8Array): string {

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import type { QuarantinedLine } from '../change/scanned-lines.ts'
 import type { ListedObject } from '../store/object-store.ts'
-import { failureError, putNewObject } from '../store/outcome.ts'
+import { createObject, failureError } from '../store/stored-object.ts'
 import type { StateFolder } from './state-file.ts'
 
 /** What lies in quarantine of one landing object. */
@@ -30,7 +30,7 @@ export async function writeQuarantine(
 ): Promise<string> {
   const path = `${folder.location}/quarantine/${commit}-${folder.newName()}.ndjson.gz`
   const entries = quarantined.flatMap(({ object, lines }) => lines.map((line) => entryText(object, line)))
-  await putNewObject(folder.store, path, gzipSync(entries.join('')))
+  await createObject(folder.store, path, gzipSync(entries.join('')))
   return path
 }
 
@@ -49,7 +49,7 @@ export async function quarantineObject(folder: StateFolder, object: ListedObject
   const result = await folder.store.put(path, content, { kind: 'create' })
   // The name stands for these very bytes: who was first made the same copy. (A source that changed is a conflict as well.)
   if (result.kind === 'ok' || (result.kind === 'conflict' && (await isThere(folder, path)))) return path
-  throw failureError('copying to quarantine', from, result)
+  throw failureError(from, 'copying to quarantine', result)
 }
 
 async function isThere(folder: StateFolder, path: string): Promise<boolean> {

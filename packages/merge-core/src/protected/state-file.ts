@@ -14,7 +14,7 @@ import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group
 import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
 import type { ObjectStore } from '../store/object-store.ts'
-import { failureError, putNewObject } from '../store/outcome.ts'
+import { createObject, failureError } from '../store/stored-object.ts'
 
 /** Where state files are written. */
 export interface StateFolder {
@@ -79,7 +79,7 @@ export async function openStateFile(store: ObjectStore, file: StateFile): Promis
         ? new TryAgainError(
             `${path}: vanished while it was read, another writer superseded it; reload the table and run again`,
           )
-        : failureError('reading', path, failure),
+        : failureError(path, 'reading', failure),
   })
   const footer = await readFooter(source)
   if (source.bytes === file.bytes && footer.numRows === file.rows) return { file, source, footer }
@@ -138,8 +138,8 @@ export function stateFileWriter(
       const keyValueMetadata = ranges.length === 0 ? [] : [keyRangesEntry(ranges)]
       const file = assembleFile(fields, groups, { keyColumns: 0, keyValueMetadata })
       const path = `${folder.location}/${kind}/${folder.newName()}.parquet`
-      const { objectBytes } = await putNewObject(folder.store, path, file.parts)
-      return { path, bytes: objectBytes, rows }
+      await createObject(folder.store, path, file.parts)
+      return { path, bytes: file.fileBytes, rows }
     },
   }
 }

@@ -6,7 +6,7 @@
 import { DamagedObjectError } from '../errors.ts'
 import { invariant } from '../invariant.ts'
 import type { Failure, ObjectStore } from './object-store.ts'
-import { failureError } from './outcome.ts'
+import { failureError } from './stored-object.ts'
 
 export interface ByteSource {
   readonly path: string
@@ -33,7 +33,7 @@ const TAIL_BYTES = 64 * 1024
  *   gone or shorter than it was; InputError where it may not be read
  */
 export async function storeSource(store: ObjectStore, path: string, options: SourceOptions = {}): Promise<ByteSource> {
-  const { tailBytes = TAIL_BYTES, errorOf = (at, failure) => failureError('reading', at, failure) } = options
+  const { tailBytes = TAIL_BYTES, errorOf = (at, failure) => failureError(at, 'reading', failure) } = options
   const pinned = options.etag === undefined ? {} : { etag: options.etag }
   const tail = await store.get(path, { range: { suffix: tailBytes }, ...pinned })
   if (tail.kind !== 'ok') throw errorOf(path, tail)

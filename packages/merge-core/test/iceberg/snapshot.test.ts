@@ -249,7 +249,7 @@ describe('a snapshot', () => {
     const [manifest] = await table.manifests(await table.commit({ added: [dataFile('a')] }))
     table.store.uproot(manifest!.path)
     await expect(table.live()).rejects.toThrow(
-      new DamagedObjectError(manifest!.path, 'is named by table metadata and does not exist'),
+      new DamagedObjectError(manifest!.path, 'is named by the table and does not exist; restore it or roll back'),
     )
   })
 })

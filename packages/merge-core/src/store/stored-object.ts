@@ -1,0 +1,86 @@
+// Whole objects read and written, with outcomes turned into the errors that an operator acts on.
+
+import { DamagedObjectError, InputError, TryAgainError } from '../errors.ts'
+import type { Failure, ObjectPart, ObjectStore } from './object-store.ts'
+
+/**
+ * A location in a store's terms. Other engines write `file:/x` and `/x` for `file:///x`, and `s3a://` or `s3n://` for `s3://`;
+ * metadata keeps the text as they wrote it.
+ */
+export function storeLocation(location: string): string {
+  if (location.startsWith('/')) return `file://${location}`
+  if (/^file:\/(?!\/)/.test(location)) return `file://${location.slice('file:'.length)}`
+  return location.replace(/^s3[an]:\/\//, 's3://')
+}
+
+/** The bytes of an object that the table names. */
+export async function readObject(store: ObjectStore, path: string): Promise<Uint8Array> {
+  const result = await store.get(storeLocation(path))
+  if (result.kind !== 'ok') throw failureError(path, 'reading', result)
+  return result.bytes
+}
+
+const CREATE_ATTEMPTS_MAX = 3
+
+/**
+ * Creates an object whose name nobody else uses (it carries a UUID), so that it can be sent again where the answer was lost. That it
+ * exists is a success if it has these very bytes, or if it is made of parts and was sent before.
+ */
+export async function createObject(
+  store: ObjectStore,
+  path: string,
+  content: Uint8Array | readonly ObjectPart[],
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await store.put(storeLocation(path), content, { kind: 'create' })
+    if (result.kind === 'ok') return
+    if (result.kind !== 'unknown' && result.kind !== 'conflict') throw failureError(path, 'writing', result)
+    if (content instanceof Uint8Array) {
+      const standing = await compareStored(store, path, content)
+      if (standing.kind === 'same') return
+      if (standing.kind === 'other') throw nameTaken(path)
+    } else if (result.kind === 'conflict') {
+      if (attempt === 1) throw nameTaken(path)
+      return
+    }
+    if (attempt < CREATE_ATTEMPTS_MAX) continue
+    throw new TryAgainError(`${path}: writing failed ${CREATE_ATTEMPTS_MAX} times; run again`, {
+      cause: 'cause' in result ? result.cause : undefined,
+    })
+  }
+}
+
+function nameTaken(path: string): Error {
+  return new Error(`${path}: exists with other content, although its name is to be unique`)
+}
+
+/** What is known to stand at a path, held against the bytes that were sent there. */
+export type Standing =
+  | { readonly kind: 'same' | 'other' | 'missing' }
+  | { readonly kind: 'unreadable'; readonly failure: Failure }
+
+export async function compareStored(store: ObjectStore, path: string, bytes: Uint8Array): Promise<Standing> {
+  const stored = await store.get(storeLocation(path))
+  if (stored.kind === 'missing') return { kind: 'missing' }
+  if (stored.kind !== 'ok') return { kind: 'unreadable', failure: stored }
+  return { kind: Buffer.compare(stored.bytes, bytes) === 0 ? 'same' : 'other' }
+}
+
+/** The error for a call that had to succeed. `doing`: reading, writing, listing … */
+export function failureError(path: string, doing: string, failure: Failure): Error {
+  const options = 'cause' in failure ? { cause: failure.cause } : {}
+  const said = 'cause' in failure ? ` (${failure.cause.message})` : ''
+  switch (failure.kind) {
+    case 'denied':
+      return new InputError(`${path}: ${doing} was denied${said}; grant the right and run again`, options)
+    case 'missing':
+      return new DamagedObjectError(path, 'is named by the table and does not exist; restore it or roll back')
+    case 'throttled':
+    case 'unknown':
+      return new TryAgainError(`${path}: ${doing} failed, ${failure.kind}${said}; run again`, options)
+    case 'corrupt':
+      return new DamagedObjectError(path, `${doing}: what came has the wrong length or checksum${said}`, options)
+    case 'conflict':
+      return new TryAgainError(`${path}: ${doing} failed, another writer changed it meanwhile; run again`)
+  }
+}
