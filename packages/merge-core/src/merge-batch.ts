@@ -20,7 +20,7 @@ import { tupleText } from './change/lines.ts'
 import { PUT, REMOVE } from './change/scanned-lines.ts'
 import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
-import { INSERTED, type IncomingChanges, REMOVED_ROW, REPLACED } from './files/incoming.ts'
+import { INSERTED, type IncomingChanges, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
 import { locate, type MergeTask, type StoredFile } from './files/locate.ts'
 import { type MergeContext, type MergeResult, mergeFiles } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch } from './fold-batch.ts'
@@ -201,6 +201,7 @@ function settleLines(
   const rows = { inserted: 0, replaced: 0, removed: 0 }
   let movedOut = 0
   for (const { task, result } of merged) {
+    invariant(!result.outcomes.includes(UNDECIDED), 'every change of a task is decided')
     for (let change = task.from; change < task.to; change++) {
       const outcome = result.outcomes[change - task.from]!
       const line = changes.line[change]!

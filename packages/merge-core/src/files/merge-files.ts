@@ -24,7 +24,7 @@ import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { ABSENT, type IncomingChanges, sliceIncoming } from './incoming.ts'
-import type { MergeTask, StoredFile } from './locate.ts'
+import type { MergeTask } from './locate.ts'
 import { type OpenFile, openFile, readColumns } from './open-file.ts'
 import { readPositionDeletes } from './position-deletes.ts'
 import { findRows, type RowSelection, selectRows } from './select-rows.ts'
@@ -402,5 +402,3 @@ function latestRows(context: MergeContext, columns: readonly Column[]): Column[]
 function nothingWritten(outcomes: Uint8Array): MergeResult {
   return { removed: [], added: [], outcomes, rowGroupsCopied: 0, rowGroupsEncoded: 0 }
 }
-
-export type { StoredFile }
