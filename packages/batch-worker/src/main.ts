@@ -1,83 +1,15 @@
 #!/usr/bin/env node
-// The command line `lastwrite`: finds the command, loads its module and no other, and turns what it throws into an exit code.
+// The command line `lastwrite` as a process.
 
 import { enableCompileCache } from 'node:module'
-import { Command, CommanderError } from 'commander'
-import { DONE, describeError, exitCodeOf, FIX_INPUT } from './exit-codes.ts'
-import { dropFlagsThatAreOff } from './options.ts'
-
-const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
-  init: {
-    summary: 'create an empty table from a definition',
-    load: async () => (await import('./cli/init.ts')).initCommand(),
-  },
-  merge: {
-    summary: 'merge what has landed since the last merge',
-    load: async () => (await import('./cli/merge.ts')).mergeCommand(),
-  },
-  plan: {
-    summary: 'say what a merge would touch, read and write',
-    load: async () => (await import('./cli/plan.ts')).planCommand(),
-  },
-  inspect: {
-    summary: 'show columns, partitions, sizes and properties',
-    load: async () => (await import('./cli/inspect.ts')).inspectCommand(),
-  },
-  history: {
-    summary: 'list the snapshots',
-    load: async () => (await import('./cli/history.ts')).historyCommand(),
-  },
-  sql: {
-    summary: 'ask the table a question in SQL',
-    load: async () => (await import('./cli/sql.ts')).sqlCommand(),
-  },
-  why: {
-    summary: 'say why a row is what it is',
-    load: async () => (await import('./cli/why.ts')).whyCommand(),
-  },
-}
-
-const EPILOGUE = `
-Exit codes: 0 done or nothing to do · 10 try again · 20 fix the command, the input or the definition ·
-            21 a stored object is damaged · 70 a defect of lastwrite
-
-Example:
-  lastwrite init ./lake/orders --definition orders.table.json
-  lastwrite merge ./lake/orders --landing ./landing/orders
-  lastwrite sql ./lake/orders "select count(*) from orders"`
 
 // Three quarters of a short command are spent on compiling it, else.
 enableCompileCache()
-process.exitCode = await run(process.argv.slice(2))
+const { runCommandLine } = await import('./command-line.ts')
+const { DONE, exitCodeOf } = await import('./exit-codes.ts')
 
-async function run(words: readonly string[]): Promise<number> {
-  // `lastwrite history … | head` closes the pipe when it has seen enough.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? DONE : exitCodeOf(error))
-  })
-  dropFlagsThatAreOff(process.env)
-  try {
-    const program = await programFor(words[0] === 'help' ? words[1] : words[0])
-    await program.parseAsync(words, { from: 'user' })
-    return Number(process.exitCode ?? DONE)
-  } catch (error) {
-    // Commander has said what is wrong, or printed the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : FIX_INPUT
-    process.stderr.write(`${describeError(error)}\n`)
-    return exitCodeOf(error)
-  }
-}
-
-async function programFor(named: string | undefined): Promise<Command> {
-  const program = new Command('lastwrite')
-    .description(
-      'Keeps a table of the latest copy of every DynamoDB item: change lines in, an Apache Iceberg table out.',
-    )
-    .addHelpText('after', EPILOGUE)
-    .exitOverride()
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = name === named ? await load() : new Command(name)
-    program.addCommand(command.summary(summary).copyInheritedSettings(program))
-  }
-  return program
-}
+// `lastwrite history … | head` closes the pipe when it has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? DONE : exitCodeOf(error))
+})
+process.exitCode = await runCommandLine(process.argv.slice(2))

@@ -1,6 +1,4 @@
 // Answers SQL from the files of one snapshot, by an embedded DuckDB that sees these files and nothing else.
-//
-// Columns bind by Iceberg's field id, never by name: a file written under an older name of a column is read right.
 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,8 +15,9 @@ import {
   JsonDuckDBValueConverter,
   StatementType,
 } from '@duckdb/node-api'
-import { DamagedObjectError, type Field, InputError, type PrimitiveType } from '@lastwrite/merge-core'
+import { DamagedObjectError, InputError } from '@lastwrite/merge-core'
 import { exactNumber } from './print.ts'
+import { pathPattern, quotedName, quotedText, type Snapshot, snapshotSelect } from './snapshot-select.ts'
 
 const NUMERIC_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(.*\)|FLOAT|DOUBLE)$/
 
@@ -31,19 +30,15 @@ export interface QueryResult {
 }
 
 /**
- * Runs one query over `files` (paths of the local file system), which it finds under the names `t` and `table`. Throws an
- * InputError with DuckDB's words for SQL that it does not accept, and for statements that are not queries; a DamagedObjectError
- * for a file that it cannot read.
+ * Runs one query over the rows of a snapshot, which it finds under the names `t` and `table`. Throws an InputError with DuckDB's
+ * words for SQL that it does not accept, and for statements that are not queries; a DamagedObjectError for a file that it cannot
+ * read.
  */
-export async function querySnapshot(
-  sql: string,
-  table: string,
-  fields: readonly Field[],
-  files: readonly string[],
-): Promise<QueryResult> {
+export async function querySnapshot(sql: string, table: string, snapshot: Snapshot): Promise<QueryResult> {
+  const files = [...new Set(snapshot.files.flatMap((file) => [file.path, ...file.deleteFiles]))]
   try {
     const connection = await connect()
-    await connection.run(`CREATE VIEW t AS ${snapshotSelect(fields, files)}`)
+    await connection.run(`CREATE VIEW t AS ${await snapshotSelect(connection, snapshot)}`)
     if (table !== 't') await connection.run(`CREATE VIEW ${quotedName(table)} AS SELECT * FROM t`)
     await shutDoors(connection, files)
     const query = await prepareQuery(connection, sql)
@@ -75,7 +70,8 @@ async function connect(): Promise<DuckDBConnection> {
 
 /** From here on a query reaches the files of the snapshot, and no other file and no network. */
 async function shutDoors(connection: DuckDBConnection, files: readonly string[]): Promise<void> {
-  await connection.run(`SET allowed_paths = [${files.map(quotedText).join(', ')}]`)
+  const allowed = new Set(files.flatMap((file) => [file, pathPattern(file)]))
+  await connection.run(`SET allowed_paths = [${[...allowed].map(quotedText).join(', ')}]`)
   await connection.run('SET enable_external_access = false')
   await connection.run('SET lock_configuration = true')
 }
@@ -105,36 +101,6 @@ async function prepareQuery(connection: DuckDBConnection, sql: string): Promise<
   throw new InputError(`sql: ${shortened(sql)} is not a query; the table changes by merges alone, write a SELECT`)
 }
 
-function snapshotSelect(fields: readonly Field[], files: readonly string[]): string {
-  if (files.length === 0) {
-    const nulls = fields.map((field) => `NULL::${duckdbType(field.type)} AS ${quotedName(field.name)}`)
-    return `SELECT ${nulls.join(', ')} WHERE false`
-  }
-  const columns = fields.map(
-    (field) => `${field.id}: {name: ${quotedText(field.name)}, type: '${duckdbType(field.type)}', default_value: NULL}`,
-  )
-  const list = files.map(quotedText).join(', ')
-  return `SELECT * FROM read_parquet([${list}], schema = MAP {${columns.join(', ')}}, hive_partitioning = false)`
-}
-
-function duckdbType(type: PrimitiveType): string {
-  switch (type.kind) {
-    case 'int':
-      return 'INTEGER'
-    case 'long':
-      return 'BIGINT'
-    case 'decimal':
-      return `DECIMAL(${type.precision},${type.scale})`
-    case 'string':
-      return 'VARCHAR'
-    case 'binary':
-    case 'fixed':
-      return 'BLOB'
-    default:
-      return type.kind.toUpperCase()
-  }
-}
-
 /** As JSON has it, inside lists and structs too; integers beyond 32 bits and decimals with all their digits. */
 const toJsonValue: DuckDBValueConverter<Json> = (value, type, nested) => {
   if (typeof value === 'bigint' || value instanceof DuckDBDecimalValue) return exactNumber(String(value)) as Json
@@ -147,14 +113,6 @@ function queryError(error: unknown, files: readonly string[]): Error {
   const damaged = files.find((file) => message.includes(file))
   if (damaged !== undefined) return new DamagedObjectError(damaged, message, { cause: error })
   return new InputError(`sql: ${message}`, { cause: error })
-}
-
-function quotedName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
-function quotedText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
 }
 
 function shortened(sql: string): string {

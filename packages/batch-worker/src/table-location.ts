@@ -15,13 +15,18 @@ export function toLocation(text: string): string {
   return `file://${resolve(text)}`
 }
 
+/** `file:///home/me/lake/orders` → `/home/me/lake/orders`. */
+export function toPath(location: string): string {
+  return location.slice('file://'.length)
+}
+
 /**
  * The location of a landing folder, with the slash that keeps a neighbour of longer name out. Throws an InputError where there
  * is none: a mistyped folder would otherwise look like one in which nothing has landed.
  */
 export async function toLandingPrefix(text: string): Promise<string> {
   const location = toLocation(text)
-  const found = await stat(location.slice('file://'.length)).catch(() => null)
+  const found = await stat(toPath(location)).catch(() => null)
   if (found === null) throw new InputError(`landing ${text}: no such folder; correct --landing, or create the folder`)
   if (!found.isDirectory()) throw new InputError(`landing ${text}: is a file; give the folder that it lies in`)
   return location.endsWith('/') ? location : `${location}/`

@@ -1,9 +1,10 @@
-import { snapshotFiles } from '@lastwrite/merge-core'
+import { loadState, nameMappingOf, snapshotFiles, snapshotIdOf } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, snapshotOption, TABLE_ARGUMENT } from '../options.ts'
 import { counted, print, printTable, toJson } from '../print.ts'
 import { type QueryResult, querySnapshot } from '../query-snapshot.ts'
+import { toPath } from '../table-location.ts'
 
 const ROWS_SHOWN_MAX = 200
 const CELL_CHARACTERS_MAX = 100
@@ -31,9 +32,14 @@ export function sqlCommand(): Command {
 
 async function sql(text: string, query: string, options: SqlOptions): Promise<void> {
   const table = await openTableAt(text)
-  const files = await snapshotFiles(table, options.snapshot === undefined ? {} : { snapshot: options.snapshot })
-  const paths = files.map((file) => file.path.replace('file://', ''))
-  const result = await querySnapshot(query, table.definition.table, table.definition.fields, paths)
+  const state = await loadState(table)
+  const snapshot = options.snapshot ?? snapshotIdOf(state)
+  const files = snapshot === null ? [] : await snapshotFiles(table, { snapshot })
+  const result = await querySnapshot(query, table.definition.table, {
+    fields: state.fields,
+    names: nameMappingOf(state),
+    files: files.map((file) => ({ path: toPath(file.path), deleteFiles: file.deleteFiles.map(toPath) })),
+  })
   await (options.json ? printRowsAsJson(result) : printRowsAsTable(result))
 }
 

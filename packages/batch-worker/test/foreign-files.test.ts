@@ -1,0 +1,159 @@
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { addForeignFiles, alterColumns, foreignFile } from './foreign-commit.ts'
+import { changeLine, ORDERS_DEFINITION } from './orders.ts'
+import { newWorkspace, type Workspace } from './run-lastwrite.ts'
+
+let space: Workspace
+let files = 0
+
+beforeEach(() => {
+  space = newWorkspace()
+})
+afterEach(() => space.remove())
+
+/** A table without partitions, with a row for each key; one file, some rows in each of its row groups. */
+async function createOrders(keys: readonly string[], location = 'lake/orders'): Promise<string> {
+  const { partition_by: _, ...definition } = JSON.parse(ORDERS_DEFINITION)
+  space.write('orders.table.json', JSON.stringify({ ...definition, row_group_rows: 3 }))
+  await space.lastwrite('init', location, '--definition', 'orders.table.json')
+  const lines = keys.map((pk, i) => changeLine({ sequence: String(10n ** 21n + BigInt(i)), pk, item: {} }))
+  const landing = `landing-${files++}`
+  space.write(`${landing}/1`, lines.join(''))
+  const merged = await space.lastwrite('merge', location, '--landing', landing)
+  if (merged.code !== 0) throw new Error(merged.stderr)
+  return join(space.folder, location)
+}
+
+/** Writes a Parquet file by DuckDB, as another engine would; gives its path. */
+async function writeParquet(select: string, ...options: string[]): Promise<string> {
+  const path = join(space.folder, `foreign-${files++}.parquet`)
+  const connection = await (await DuckDBInstance.create()).connect()
+  await connection.run(`COPY (${select}) TO '${path}' (${['FORMAT parquet', ...options].join(', ')})`)
+  connection.closeSync()
+  return path
+}
+
+async function deletesOf(rows: readonly (readonly [path: string, row: number])[]): Promise<string> {
+  const values = rows.map(([path, row]) => `('${path}', ${row}::BIGINT)`)
+  const ids = 'FIELD_IDS {file_path: 2147483546, pos: 2147483545}'
+  return writeParquet(`SELECT * FROM (VALUES ${values.join(', ')}) AS deletes(file_path, pos)`, ids)
+}
+
+async function rowsOf(query: string, location = 'lake/orders'): Promise<unknown> {
+  const { code, stdout, stderr } = await space.lastwrite('sql', location, query, '--json')
+  if (code !== 0) throw new Error(stderr)
+  return JSON.parse(stdout)
+}
+
+async function dataFile(location = 'lake/orders'): Promise<string> {
+  const { stdout } = await space.lastwrite('why', location, '--key', '{"pk":"a"}', '--json')
+  return JSON.parse(stdout).rows[0].file.replace('file://', '')
+}
+
+const KEYS = [...'abcdefghij']
+const pks = (keys: string) => [...keys].map((pk) => ({ pk }))
+
+it.each(['file://', 'file:', ''])(
+  'leaves out rows that a delete file names by their position in %s/…',
+  async (scheme) => {
+    const table = await createOrders(KEYS)
+    const path = await dataFile()
+    const deletes = await deletesOf([
+      [`${scheme}${path}`, 1],
+      [`${scheme}${path}`, 7],
+      [`${scheme}${path}.of-another-file`, 0],
+    ])
+    await addForeignFiles(table, [foreignFile(deletes, 'deletes', 3)])
+    expect(await rowsOf('select pk from t order by pk')).toEqual(pks('acdefgij'))
+    expect(await rowsOf("select pk from t where pk > 'f' order by pk")).toEqual(pks('gij'))
+    expect(await rowsOf('select count(*) as n from orders')).toEqual([{ n: 8 }])
+  },
+)
+
+it('applies two delete files that name the same row once, and shows files without deletes whole', async () => {
+  const table = await createOrders(KEYS)
+  const path = await dataFile()
+  const deletes = [
+    await deletesOf([[path, 0]]),
+    await deletesOf([
+      [path, 0],
+      [path, 9],
+    ]),
+  ]
+  await addForeignFiles(
+    table,
+    deletes.map((file) => foreignFile(file, 'deletes', 1)),
+  )
+  const more = await writeParquet(`SELECT 'z' AS pk, '' AS _stream, '' AS _sequence`)
+  await addForeignFiles(table, [foreignFile(more, 'data', 1)])
+  expect(await rowsOf('select pk from t order by pk')).toEqual(pks('bcdefghiz'))
+})
+
+it('still reads the snapshot before a delete', async () => {
+  const table = await createOrders(KEYS)
+  await addForeignFiles(table, [foreignFile(await deletesOf([[await dataFile(), 0]]), 'deletes', 1)])
+  const { stdout } = await space.lastwrite('history', 'lake/orders', '--json')
+  const first = [...stdout.matchAll(/"snapshot": (\d+)/g)].map((id) => id[1]!).at(-1)!
+  const before = await space.lastwrite(
+    'sql',
+    'lake/orders',
+    'select count(*) as n from t',
+    '--json',
+    '--snapshot',
+    first,
+  )
+  expect(JSON.parse(before.stdout)).toEqual([{ n: 10 }])
+})
+
+it('names a delete file that is missing', async () => {
+  const table = await createOrders(KEYS)
+  const deletes = await deletesOf([[await dataFile(), 0]])
+  await addForeignFiles(table, [{ ...foreignFile(deletes, 'deletes', 1), path: `${deletes}.gone` }])
+  const { code, stderr } = await space.lastwrite('sql', 'lake/orders', 'select * from t')
+  expect(code).toBe(21)
+  expect(stderr).toContain(`${deletes}.gone`)
+})
+
+it('binds the columns of files without field ids by their names', async () => {
+  const table = await createOrders(['a'])
+  // In another order, of narrower types, with a column that the table does not have, without others that it has.
+  const foreign = await writeParquet(`SELECT 7::INTEGER AS items, 'new' AS status, 1 AS filename, 2 AS pos, 'z' AS pk`)
+  const narrower = await writeParquet(`SELECT 'y' AS pk, 1.5::DECIMAL(4,1) AS total`)
+  await addForeignFiles(table, [foreignFile(foreign, 'data', 1), foreignFile(narrower, 'data', 1)])
+  const query = 'select pk, status, items, total from t order by pk'
+  const nulls = { status: null, items: null, total: null }
+  const a = { ...nulls, pk: 'a' }
+  const y = { ...nulls, pk: 'y', total: 1.5 }
+  const z = { ...nulls, pk: 'z', status: 'new', items: 7 }
+  expect(await rowsOf(query)).toEqual([a, y, z])
+  await addForeignFiles(table, [foreignFile(await deletesOf([[foreign, 0]]), 'deletes', 1)])
+  expect(await rowsOf(query)).toEqual([a, y])
+})
+
+it('shows columns that other engines add or rename, under the names that they have by now', async () => {
+  const table = await createOrders(['a', 'b'])
+  await alterColumns(table, (fields) => [
+    ...fields.map((field) => (field.name === 'status' ? { ...field, name: 'state' } : field)),
+    { id: 100, name: 'filename', required: false, type: { kind: 'date' } },
+  ])
+  const foreign = await writeParquet(
+    `SELECT 'z' AS key, 'paid' AS was_status, DATE '2026-11-24' AS since`,
+    'FIELD_IDS {key: 1, was_status: 2, since: 100}',
+  )
+  await addForeignFiles(table, [
+    foreignFile(foreign, 'data', 1),
+    foreignFile(await deletesOf([[await dataFile(), 1]]), 'deletes', 1),
+  ])
+  expect(await rowsOf('select pk, state, filename from t order by pk')).toEqual([
+    { pk: 'a', state: null, filename: null },
+    { pk: 'z', state: 'paid', filename: '2026-11-24' },
+  ])
+})
+
+it('reads a table whose path looks like a pattern, and not the one that it matches', async () => {
+  await createOrders(['neighbour'], 'lake1/orders')
+  await createOrders(['a'], 'lake[1]/orders')
+  expect(await rowsOf('select pk from t', 'lake[1]/orders')).toEqual([{ pk: 'a' }])
+})
