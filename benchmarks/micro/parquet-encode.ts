@@ -1,9 +1,10 @@
 // Rows a second from columns in memory to a Parquet file on disk: ours, DuckDB, hyparquet-writer, parquetjs-lite.
 //
-// Each has one thread, zstd level 1 and groups of 100,000 rows where it can; the JavaScript rivals write fewer rows, with snappy,
-// which both have built in, parquetjs-lite also with gzip, which comes nearest to the same size. They run after the others: their millions of objects would slow down every collection of garbage in
-// this process. Contestants take turns, the median of five counts, and DuckDB checks that the files hold the same rows
-// before a figure is printed. CPU time is shown beside wall time, since it does not depend on what else runs. It does not show: nulls, reading, several threads.
+// Each has one thread, zstd level 1 and groups of 100,000 rows where it can. The JavaScript rivals write fewer rows, with snappy,
+// which both have built in, parquetjs-lite also with gzip, which comes nearest to the same size. They run after the others: their
+// millions of objects would slow down every collection of garbage in this process. Contestants take turns, the median of five
+// counts, and DuckDB checks that the files hold the same rows before a figure is printed. CPU time is shown beside wall time, since
+// it depends less on what else runs. It does not show: nulls, reading, several threads.
 
 import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writevSync } from 'node:fs'
 import { createRequire } from 'node:module'
