@@ -18,19 +18,20 @@ export function showProgress(options: { readonly quiet?: true }): ProgressDispla
 
 function progressBar(): ProgressDisplay {
   const bar = new SingleBar(
-    { format: '{step} {bar} {value}/{total} {unit}', stream: process.stderr, clearOnComplete: true, hideCursor: true },
+    { format: '{step} {bar} {words}', stream: process.stderr, clearOnComplete: true, hideCursor: true },
     Presets.shades_classic,
   )
   let step: MergeProgress['step'] | null = null
   return {
     show: (progress) => {
-      const words = { step: progress.step.padEnd(6), unit: progress.unit }
+      const { done, total } = progress.step === 'commit' ? { done: 0, total: 1 } : progress
+      const payload = { step: progress.step.padEnd(6), words: wordsOf(progress) }
       if (progress.step === step) {
-        bar.setTotal(progress.total)
-        bar.update(progress.done, words)
+        bar.setTotal(total)
+        bar.update(done, payload)
       } else {
         bar.stop()
-        bar.start(progress.total, progress.done, words)
+        bar.start(total, done, payload)
         step = progress.step
       }
     },
@@ -41,11 +42,16 @@ function progressBar(): ProgressDisplay {
 function progressLines(): ProgressDisplay {
   let saidAt = performance.now()
   return {
-    show: ({ step, done, total, unit }) => {
+    show: (progress) => {
       if (performance.now() - saidAt < LINE_EVERY_MS) return
       saidAt = performance.now()
-      warn(`${step}: ${count(done)} of ${count(total)} ${unit}`)
+      warn(`${progress.step}: ${wordsOf(progress)}`)
     },
     stop: () => {},
   }
+}
+
+function wordsOf(progress: MergeProgress): string {
+  if (progress.step === 'commit') return `attempt ${progress.attempt}`
+  return `${count(progress.done)} of ${count(progress.total)} ${progress.unit}`
 }

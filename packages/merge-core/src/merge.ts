@@ -21,12 +21,11 @@ import { meteredStore, type Traffic } from './store/metered.ts'
 import type { ListedObject } from './store/object-store.ts'
 import { loadState, type Table, type TableState } from './table.ts'
 
-export interface MergeProgress {
-  readonly step: 'scan' | 'merge' | 'commit'
-  readonly done: number
-  readonly total: number
-  readonly unit: 'objects' | 'tasks' | 'attempts'
-}
+export type MergeProgress =
+  | { readonly step: 'scan'; readonly done: number; readonly total: number; readonly unit: 'objects' }
+  | { readonly step: 'merge'; readonly done: number; readonly total: number; readonly unit: 'tasks' }
+  /** An attempt begins, counted from 1; only a lost race is followed by another. */
+  | { readonly step: 'commit'; readonly attempt: number }
 
 export interface MergeOptions {
   readonly onProgress?: (progress: MergeProgress) => void
@@ -138,8 +137,8 @@ async function commitBatch(run: Run, scanned: readonly ScannedLanding[]): Promis
       timed: (step, work) => timed(run, step, work),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
     })
+    run.options.onProgress?.({ step: 'commit', attempt })
     const committed = await timed(run, 'commit', () => commitMerge(table, state, merged, commitId, attempt))
-    run.options.onProgress?.({ step: 'commit', done: attempt, total: attempt, unit: 'attempts' })
     if (committed.outcome === 'committed') return addCommit(run.report, committed.attempt.report)
     if (committed.outcome === 'nothing') return addUncommitted(run.report, committed.attempt.report)
     attempts.push(committed.attempt)

@@ -4,6 +4,7 @@ import { QUARANTINED, STALE, SUPERSEDED } from './change/fold.ts'
 import { groupBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
+import type { MergeOptions } from './merge.ts'
 import { routeBatch } from './merge-batch.ts'
 import { readLedger } from './protected/ledger.ts'
 import { listLanding, type ScannedLanding, type SkippedLanding, scanLanding } from './scan-landing.ts'
@@ -43,15 +44,25 @@ export interface MergePlan {
 const SCATTERED_SHARE = 0.5
 const SCATTERED_BYTES_MIN = 1024 * 1024 * 1024
 
-/** Reads landing objects and metadata, no data file; writes nothing. Takes all landing objects as one commit. */
-export async function planMerge(table: Table, landing: readonly string[]): Promise<MergePlan> {
+/**
+ * Reads landing objects and metadata, no data file; writes nothing. Takes all landing objects as one commit: of lines that count as
+ * superseded here, a merge of several commits may find some stale, and apply others before it replaces their rows.
+ */
+export async function planMerge(
+  table: Table,
+  landing: readonly string[],
+  options: Pick<MergeOptions, 'onProgress'> = {},
+): Promise<MergePlan> {
   const { store } = table.environment
   const state = await loadState(table)
   const ledger = await readLedger(store, state.ledgerFiles)
   const listed = await listLanding(store, landing)
   const unknown = listed.filter((object) => !ledger.has(object.path, object.etag))
   const scanned: (ScannedLanding | SkippedLanding)[] = []
-  for (const object of unknown) scanned.push(await scanLanding(store, object, state.definition))
+  for (const object of unknown) {
+    scanned.push(await scanLanding(store, object, state.definition))
+    options.onProgress?.({ step: 'scan', done: scanned.length, total: unknown.length, unit: 'objects' })
+  }
   const readable = scanned.filter((each): each is ScannedLanding => !('reason' in each))
   const batch = groupBatch(readable)
   const excluded = new Uint8Array(batch.lines.count)

@@ -1,4 +1,4 @@
-import { type MergeReport, mergeLanding, planMerge } from '@lastwrite/merge-core'
+import { type MergeReport, mergeLanding } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import {
@@ -11,9 +11,9 @@ import {
   TABLE_ARGUMENT,
 } from '../options.ts'
 import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
-import { printPlan } from '../print-plan.ts'
 import { showProgress } from '../progress.ts'
 import { toLandingPrefix } from '../table-location.ts'
+import { planAndPrint } from './plan.ts'
 
 interface MergeOptions extends OutputOptions {
   readonly dryRun?: true
@@ -36,11 +36,8 @@ export function mergeCommand(): Command {
 async function merge(text: string, options: MergeOptions, command: Command): Promise<void> {
   const table = await openTableAt(text)
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
+  if (options.dryRun) return planAndPrint(table, landing, options)
   const progress = showProgress(options)
-  if (options.dryRun) {
-    const plan = await planMerge(table, landing)
-    return options.json ? printJson(plan) : printPlan(plan)
-  }
   const report = await mergeLanding(table, landing, { onProgress: progress.show }).finally(progress.stop)
   warnOf(report)
   if (options.json) printJson(report)

@@ -1,25 +1,35 @@
-import { planMerge } from '@lastwrite/merge-core'
-import { Command } from 'commander'
+import { planMerge, type Table } from '@lastwrite/merge-core'
+import { Command, Option } from 'commander'
 import { openTableAt } from '../open-table.ts'
-import { example, jsonOption, landingOption, landingPrefixes, TABLE_ARGUMENT } from '../options.ts'
+import { example, jsonOption, landingOption, landingPrefixes, type OutputOptions, TABLE_ARGUMENT } from '../options.ts'
 import { printJson } from '../print.ts'
 import { printPlan } from '../print-plan.ts'
+import { showProgress } from '../progress.ts'
 import { toLandingPrefix } from '../table-location.ts'
 
 export function planCommand(): Command {
   return new Command('plan')
-    .description('Say what a merge would touch, read and write, with advice on the layout. Changes nothing.')
+    .description(
+      'Say what a merge would touch, read and write, with advice on the layout. Changes nothing. ' +
+        'Takes all that has landed as one commit: a merge that takes several finds some of the superseded lines stale, ' +
+        'or applies them before it replaces their rows.',
+    )
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(landingOption())
     .addOption(jsonOption('the plan'))
+    .addOption(new Option('--quiet', 'show no progress').env('LASTWRITE_QUIET'))
     .addHelpText('after', example('lastwrite plan ./lake/orders --landing ./landing/orders'))
     .action(plan)
 }
 
-async function plan(text: string, options: { readonly json?: true }, command: Command): Promise<void> {
+async function plan(text: string, options: OutputOptions, command: Command): Promise<void> {
   const table = await openTableAt(text)
-  const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
-  const plan = await planMerge(table, landing)
+  await planAndPrint(table, await Promise.all(landingPrefixes(command).map(toLandingPrefix)), options)
+}
+
+export async function planAndPrint(table: Table, landing: readonly string[], options: OutputOptions): Promise<void> {
+  const progress = showProgress(options)
+  const plan = await planMerge(table, landing, { onProgress: progress.show }).finally(progress.stop)
   if (options.json) printJson(plan)
   else printPlan(plan)
 }
