@@ -6,23 +6,11 @@ import { arrivalsOf, type ChangeSet, changeSet, type TableSpec } from './change-
 import { type HandChange, handTable, line, objectOf } from './hand-changes.ts'
 import { expectedRows, type Rules } from './model.ts'
 import { rowsById } from './read-rows.ts'
-import { currentMetadata, LOCATION, readObject, tombstones } from './stored-table.ts'
+import { setProperties, tombstones } from './stored-table.ts'
 import { createTestTable, environmentOver, inOrder, LANDING, land, storedRows } from './table-run.ts'
 
 const START = 1_795_334_400
 const HOUR = 3600
-
-/** Gives the table a floor or a watermark as `purge` or an authoritative export would, without a snapshot. */
-async function setProperties(store: MemoryStore, properties: Readonly<Record<string, string>>): Promise<void> {
-  const { path, version } = await currentMetadata(store)
-  const text = Buffer.from(await readObject(store, path)).toString()
-  const added = Object.entries(properties).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)},`)
-  // As text: ids of snapshots have more digits than a JavaScript number.
-  const changed = text.replace(/"properties"\s*:\s*\{/, (start) => start + added.join(''))
-  expect(changed).not.toBe(text)
-  store.plant(`${LOCATION}/metadata/v${version + 1}.metadata.json`, Buffer.from(changed))
-  store.plant(`${LOCATION}/metadata/version-hint.text`, Buffer.from(String(version + 1)))
-}
 
 function propertiesOf({ floor, watermark }: Rules): Record<string, string> {
   return {

@@ -6,8 +6,8 @@ import type { LandedLine, LandedObject, TableSpec } from './change-sets.ts'
 import { type HandChange, handTable, landedChange, line, objectOf } from './hand-changes.ts'
 import { encodeLine, PLAIN_SPELLING } from './landing-lines.ts'
 import type { Cells } from './model.ts'
-import { rowsById } from './read-rows.ts'
-import { currentFiles, currentMetadata, LOCATION, ledger } from './stored-table.ts'
+import { readParquet, rowsById } from './read-rows.ts'
+import { currentFiles, currentMetadata, LOCATION, ledger, readObject } from './stored-table.ts'
 import { createTestTable, environmentOver, LANDING, land, storedRows } from './table-run.ts'
 
 const byKey = handTable(['bucket(pk, 4)'])
@@ -225,6 +225,32 @@ describe('an item that fits no column', () => {
     const oddRow = stored.find(({ pk }) => pk === 'odd')
     if (oddRow === undefined) expect(report.lines.quarantined).toBe(1)
     else expect(oddRow).toMatchObject({ region: 'A', note: null, _extra: expect.stringContaining('"note"') })
+  })
+})
+
+describe('text that is no Unicode', () => {
+  it.each<[string, Uint8Array]>([
+    ['a byte that is no UTF-8', Buffer.from([0xff])],
+    ['a sequence cut short', Buffer.from([0xe2, 0x82])],
+    ['an overlong sequence', Buffer.from([0xc0, 0xaf])],
+    ['half of a surrogate pair, escaped', Buffer.from('\\ud83d')],
+    ['half of a surrogate pair in UTF-8', Buffer.from([0xed, 0xa0, 0xbd])],
+  ])('gives no row that readers cannot read: %s', async (_, text) => {
+    const of = await bench()
+    const [before, after] = textOf({ ...bad, note: 'HERE' }).split('HERE') as [string, string]
+    const odd = Buffer.concat([Buffer.from(before), text, Buffer.from(after)])
+    const report = await mergeBytes(of, {
+      'odd.ndjson': Buffer.concat([odd, Buffer.from('\n')]),
+      'good.ndjson': [textOf(good)],
+    })
+    expect(report.exitCode).toBe(0)
+    expectSum(report)
+    // Throws at text that is not UTF-8.
+    const decode = (stored: Uint8Array) => new TextDecoder('utf-8', { fatal: true }).decode(stored)
+    for (const { path } of await currentFiles(of.store)) {
+      expect(await readParquet(await readObject(of.store, path), decode)).not.toEqual([])
+    }
+    expect(await keysStored(of)).toContain('good')
   })
 })
 

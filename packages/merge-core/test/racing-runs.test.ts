@@ -5,7 +5,7 @@ import { arrivalsOf, type LandedLine, type LandedObject, type TableSpec } from '
 import { type HandChange, handTable, line, objectOf } from './hand-changes.ts'
 import { expectedRows } from './model.ts'
 import { rowsById } from './read-rows.ts'
-import { currentMetadata, LOCATION } from './stored-table.ts'
+import { currentMetadata, LOCATION, setProperties } from './stored-table.ts'
 import {
   createTestTable,
   environmentOver,
@@ -208,6 +208,27 @@ describe('two runs planned on one snapshot', () => {
     )
     expect(dataFiles).toEqual({ ours: 1, theirs: 1 })
     expect(ours.files).toMatchObject({ added: 1, removed: 1 })
+  })
+
+  it('fold again where the floor rose in between', async () => {
+    const store = memoryStore()
+    const table = await createTestTable(unpartitioned, environmentOver(store))
+    const start = 1_795_334_400
+    const lines = [
+      line(unpartitioned, { pk: 'old', sequence: 10, to: 'A', at: start }),
+      line(unpartitioned, { pk: 'young', sequence: 10, to: 'A', at: start + 10 }),
+    ]
+    await land(store, [objectOf('ours.ndjson', lines)], OURS)
+    store.inject({
+      operation: 'put',
+      path: /\/metadata\/v\d+\.metadata\.json$/,
+      fault: { kind: 'run', before: () => setProperties(store, { 'lastwrite.floor': String(start + 10) }) },
+    })
+    const report = await mergeLanding(table, [OURS])
+    expect(report.lines).toMatchObject({ read: 2, applied: 1, stale: 1 })
+    expect([...rowsById(unpartitioned, await storedRows(unpartitioned, store)).values()]).toMatchObject([
+      { pk: 'young' },
+    ])
   })
 
   it('gives up with exit 10 where the other is first every time, and loses nothing', async () => {

@@ -79,8 +79,14 @@ export async function readByHyparquet(
   )
 }
 
+// Its own decoder drops a byte order mark at the start of a text.
+const decodeText = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8')
+
 /** A Parquet file's rows by hyparquet: timestamps as microseconds, dates as days, decimals unscaled. */
-export async function readParquet(bytes: Uint8Array): Promise<Record<string, unknown>[]> {
+export async function readParquet(
+  bytes: Uint8Array,
+  decode: (text: Uint8Array) => string = decodeText,
+): Promise<Record<string, unknown>[]> {
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer
   const metadata = await parquetMetadataAsync(file)
   // hyparquet makes JavaScript numbers of decimals; without the annotation it gives what is stored.
@@ -91,8 +97,7 @@ export async function readParquet(bytes: Uint8Array): Promise<Record<string, unk
   const parsers = {
     timestampFromMicroseconds: (micros: bigint) => micros,
     dateFromDays: (days: number) => days,
-    // Its own decoder drops a byte order mark at the start of a text.
-    stringFromBytes: (text: Uint8Array) => text && Buffer.from(text).toString('utf8'),
+    stringFromBytes: (text: Uint8Array) => text && decode(text),
   }
   return parquetReadObjects({ file, metadata, compressors, utf8: false, parsers }) as Promise<Record<string, unknown>[]>
 }

@@ -2,6 +2,7 @@
 // manifest list, the manifests; and the state files that its properties name. Shares nothing with the library.
 
 import avro from 'avsc'
+import type { MemoryStore } from '../src/store/memory.ts'
 import type { ObjectStore } from '../src/store/object-store.ts'
 import { NumberToken, parseJson } from './model-values.ts'
 import { type DataFile, readParquet } from './read-rows.ts'
@@ -42,6 +43,16 @@ export async function currentMetadata(store: ObjectStore, location = LOCATION): 
   const snapshot = metadata.snapshots?.find((each) => each['snapshot-id'].text === id)
   if (id !== null && snapshot === undefined) throw new Error(`${path}: no snapshot ${id}`)
   return { path, version, text, properties: metadata.properties, manifestList: snapshot?.['manifest-list'] ?? null }
+}
+
+/** Gives the table a floor or a watermark as `purge` or an authoritative export would, without a snapshot. */
+export async function setProperties(store: MemoryStore, properties: Readonly<Record<string, string>>): Promise<void> {
+  const { text, version } = await currentMetadata(store)
+  const added = Object.entries(properties).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)},`)
+  // As text: ids of snapshots have more digits than a JavaScript number.
+  const changed = text.replace(/"properties"\s*:\s*\{/, (start) => start + added.join(''))
+  store.plant(`${LOCATION}/metadata/v${version + 1}.metadata.json`, Buffer.from(changed))
+  store.plant(`${LOCATION}/metadata/version-hint.text`, Buffer.from(String(version + 1)))
 }
 
 // Manifests
