@@ -1,4 +1,3 @@
-import { readdirSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -45,6 +44,13 @@ describe('lastwrite', () => {
     expect(code).toBe(20)
     expect(stdout).toBe('')
     expect(stderr).toContain(named)
+  })
+
+  it('gives its outcome as the exit code of its process', async () => {
+    const [done, refused] = await Promise.all([space.lastwriteProcess('--help'), space.lastwriteProcess('murge')])
+    expect(done).toMatchObject({ code: 0, stderr: '' })
+    expect(refused).toMatchObject({ code: 20, stdout: '' })
+    expect(refused.stderr).toContain('Did you mean merge?')
   })
 })
 
@@ -237,15 +243,5 @@ describe('a table of orders', () => {
     const absent = await space.lastwrite('merge', './lake/ordres', '--landing', 'landing')
     expect(absent.code).toBe(20)
     expect(absent.stderr).toMatch(/lake\/ordres.*lastwrite init/)
-  })
-
-  it('ends with 21 and names a data file that is cut', async () => {
-    const data = join(space.folder, table, 'data')
-    const files = readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.parquet'))
-    for (const file of files) truncateSync(join(data, file), 40)
-    space.write('tick/1', changeLine({ sequence: '3000000000000000000000', pk: 'a', item: {} }))
-    const { code, stderr } = await space.lastwrite('merge', table, '--landing', 'tick')
-    expect(code).toBe(21)
-    expect(stderr).toMatch(/damaged: .*\.parquet/)
   })
 })

@@ -1,5 +1,6 @@
 import { type MergeReport, mergeLanding } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
+import { DONE } from '../exit-codes.ts'
 import { openTableAt } from '../open-table.ts'
 import {
   example,
@@ -56,6 +57,11 @@ function warnOf(report: MergeReport): void {
 
 function printReport(report: MergeReport): void {
   const { lines, rows, objects, files, rowGroups, bytes, seconds } = report
+  if (report.snapshot === null && report.exitCode !== DONE) {
+    const deferred = lines.deferred > 0 ? `, ${counted(lines.deferred, 'line')} deferred` : ''
+    print(`${report.table}: nothing merged, ${counted(objects.skipped.length, 'object')} skipped${deferred}`)
+    return
+  }
   if (report.snapshot === null) {
     print(`${report.table}: nothing to do, ${counted(objects.alreadyMerged, 'object')} already merged`)
     return
