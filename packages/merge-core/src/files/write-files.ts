@@ -13,7 +13,7 @@ import { fileStatistics } from '../parquet/statistics.ts'
 import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
 import { createObject } from '../store/stored-object.ts'
-import type { MergeContext } from './merge-files.ts'
+import type { MergeContext } from './merge-context.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
 import { isFull, splitRows } from './size-files.ts'
 

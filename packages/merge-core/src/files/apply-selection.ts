@@ -1,0 +1,37 @@
+// Brings the selected rows of both sides together, column by column.
+
+import type { Column } from '../columns/column.ts'
+import { gather } from '../columns/gather.ts'
+import { setBit } from '../columns/validity.ts'
+import { invariant } from '../invariant.ts'
+import type { Field } from '../primitive-type.ts'
+import type { IncomingChanges } from './incoming.ts'
+import type { MergeContext } from './merge-context.ts'
+import type { RowSelection } from './select-rows.ts'
+
+export function applySelection(
+  context: MergeContext,
+  stored: readonly Column[],
+  selected: RowSelection,
+  changes: IncomingChanges,
+): Column[] {
+  const selection = selected.selection
+  invariant(selection !== null, 'a row group is gathered only where a change applies')
+  return context.fields.map((field, index) => {
+    const column = gather(field.type, stored[index]!, changes.columns[index]!, selection)
+    return index === context.expiredColumn && selected.markedRows.length > 0
+      ? markExpired(field, column, selected)
+      : column
+  })
+}
+
+function markExpired(field: Field, column: Column, selected: RowSelection): Column {
+  invariant(column.kind === 'int64', `${field.name} is a timestamp`)
+  const data = column.data.slice()
+  const validity = column.validity?.slice() ?? null
+  for (const [i, row] of selected.markedRows.entries()) {
+    data[row] = selected.markedMicros[i]!
+    if (validity !== null) setBit(validity, row)
+  }
+  return { ...column, data, validity }
+}
