@@ -17,7 +17,8 @@ import { addTombstones } from './protected/tombstones.ts'
 import { type CommitReport, type LineCounts, noLines } from './report.ts'
 import type { ScannedLanding } from './scan-landing.ts'
 import { createObject, failureError } from './store/stored-object.ts'
-import { PROPERTY, type Table, type TableState } from './table.ts'
+import type { Table } from './table.ts'
+import { PROPERTY, type TableState } from './table-state.ts'
 
 /** A commit that went out, with what to report should it turn out to have been made. */
 export interface CommitAttempt {

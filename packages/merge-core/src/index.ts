@@ -19,13 +19,7 @@ export {
   tableHistory,
 } from './read-table.ts'
 export type { LineCounts, MergeReport } from './report.ts'
-export {
-  createTable,
-  loadState,
-  nameMappingOf,
-  openTable,
-  snapshotIdOf,
-  type Table,
-  type TableState,
-} from './table.ts'
+export { nameMappingOf } from './stored-files.ts'
+export { createTable, openTable, type Table } from './table.ts'
 export { parseTableDefinition, type TableDefinition } from './table-definition.ts'
+export { loadState, snapshotIdOf, type TableState } from './table-state.ts'

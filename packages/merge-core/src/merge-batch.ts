@@ -30,7 +30,9 @@ import { partitionPath } from './iceberg/partition-path.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
-import { filesByPartition, mergeContextOf, type Table, type TableState } from './table.ts'
+import { filesByPartition, mergeContextOf } from './stored-files.ts'
+import type { Table } from './table.ts'
+import type { TableState } from './table-state.ts'
 
 export interface PartitionTask extends MergeTask {
   readonly partition: readonly PartitionValue[]

@@ -19,7 +19,8 @@ import { addCommit, addUncommitted, emptyReport, type MergeReport } from './repo
 import { listLanding, type ScannedLanding, type SkippedLanding, scanLanding } from './scan-landing.ts'
 import { meteredStore, type Traffic } from './store/metered.ts'
 import type { ListedObject } from './store/object-store.ts'
-import { loadState, type Table, type TableState } from './table.ts'
+import type { Table } from './table.ts'
+import { loadState, type TableState } from './table-state.ts'
 
 export type MergeProgress =
   | { readonly step: 'scan'; readonly done: number; readonly total: number; readonly unit: 'objects' }

@@ -8,7 +8,8 @@ import type { MergeOptions } from './merge.ts'
 import { routeBatch } from './merge-batch.ts'
 import { readLedger } from './protected/ledger.ts'
 import { listLanding, type ScannedLanding, type SkippedLanding, scanLanding } from './scan-landing.ts'
-import { loadState, type Table, type TableState } from './table.ts'
+import type { Table } from './table.ts'
+import { loadState, type TableState } from './table-state.ts'
 
 export interface MergePlan {
   readonly table: string

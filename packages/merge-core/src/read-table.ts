@@ -20,7 +20,9 @@ import { invariant } from './invariant.ts'
 import type { Field } from './primitive-type.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
 import { storeLocation } from './store/stored-object.ts'
-import { filesByPartition, loadState, type Table } from './table.ts'
+import { filesByPartition } from './stored-files.ts'
+import type { Table } from './table.ts'
+import { loadState } from './table-state.ts'
 
 export interface ReadOptions {
   /** Time travel: the id of a retained snapshot. Default: the current one. */

@@ -13,6 +13,11 @@ export function storeLocation(location: string): string {
   return location.replace(/^s3[an]:\/\//, 's3://')
 }
 
+/** A folder's location in a store's terms, without slashes at its end. */
+export function withoutSlash(location: string): string {
+  return storeLocation(location.replace(/\/+$/, ''))
+}
+
 /** The bytes of an object that the table names. */
 export async function readObject(store: ObjectStore, path: string): Promise<Uint8Array> {
   const result = await store.get(storeLocation(path))

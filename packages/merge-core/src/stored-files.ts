@@ -1,0 +1,93 @@
+// The data files of a table as a merge and a reader want them: by partition, with the delete files that apply to each.
+
+import { tupleText } from './change/lines.ts'
+import { InputError } from './errors.ts'
+import type { StoredFile } from './files/locate.ts'
+import type { MergeContext } from './files/merge-context.ts'
+import { EQUALITY_DELETES } from './iceberg/manifest.ts'
+import { defaultSpec, snapshotById } from './iceberg/metadata.ts'
+import { liveFiles } from './iceberg/snapshot.ts'
+import type { PartitionValue } from './iceberg/transform.ts'
+import type { NameMapping } from './parquet/read-footer.ts'
+import type { Table } from './table.ts'
+import type { TableState } from './table-state.ts'
+
+/** Iceberg's own property for files without field ids. */
+export const NAME_MAPPING = 'schema.name-mapping.default'
+
+/** The live data files of a snapshot by partition (`tupleText` of its tuple), with the delete files that apply to each. */
+export async function filesByPartition(
+  table: Table,
+  state: TableState,
+  snapshot?: bigint,
+): Promise<Map<string, StoredFile[]>> {
+  if (snapshot !== undefined && snapshotById(state.loaded.metadata, snapshot) === null) {
+    throw new InputError(
+      `${state.location}: there is no snapshot ${snapshot}; "lastwrite history" lists those that are kept`,
+    )
+  }
+  const live = await liveFiles(table.environment.store, state.loaded.metadata, snapshot)
+  const specId = defaultSpec(state.loaded.metadata)['spec-id']
+  const deletes = live.deleteFiles.filter(({ file }) => {
+    if (file.content !== EQUALITY_DELETES) return true
+    throw new InputError(
+      `${file.path}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
+    )
+  })
+  const names = nameMappingOf(state)
+  const partitions = new Map<string, StoredFile[]>()
+  for (const entry of live.dataFiles) {
+    if (entry.specId !== specId)
+      throw new InputError(
+        `${entry.file.path}: written under partition spec ${entry.specId}, the table's is ${specId}; rewrite it under the table's spec`,
+      )
+    const partition = tupleText(entry.file.partition)
+    const applying = deletes.filter(
+      (other) =>
+        other.sequenceNumber >= entry.sequenceNumber &&
+        tupleText(other.file.partition) === partition &&
+        (other.file.referencedDataFile === undefined || other.file.referencedDataFile === entry.file.path),
+    )
+    const files = partitions.get(partition)
+    const stored = { file: entry.file, deletes: applying.map(({ file }) => file), names }
+    if (files === undefined) partitions.set(partition, [stored])
+    else files.push(stored)
+  }
+  return partitions
+}
+
+/** By which names the columns of files without field ids bind: the table's mapping, or the columns' own names. */
+export function nameMappingOf({ location, fields, loaded }: TableState): NameMapping {
+  const text = loaded.metadata.properties?.[NAME_MAPPING]
+  if (text === undefined) return new Map(fields.map(({ id, name }) => [id, [name]]))
+  try {
+    const mapping = JSON.parse(text) as { 'field-id'?: number; names: string[] }[]
+    return new Map(mapping.flatMap(({ 'field-id': id, names }) => (id === undefined ? [] : [[id, names] as const])))
+  } catch (cause) {
+    throw new InputError(`${location}: property ${NAME_MAPPING} is no name mapping; remove or mend it`, { cause })
+  }
+}
+
+export function mergeContextOf(
+  table: Table,
+  state: TableState,
+  newFilePath: (partition: readonly PartitionValue[]) => string,
+): MergeContext {
+  const { definition, fields } = state
+  const position = (name: string) => {
+    const field = definition.fields.findLast((each) => each.name === name)
+    return field === undefined ? -1 : definition.fields.indexOf(field)
+  }
+  return {
+    store: table.environment.store,
+    fields,
+    keyColumns: definition.keyColumns,
+    streamColumn: position('_stream'),
+    sequenceColumn: position('_sequence'),
+    expiredColumn: definition.onTtl === 'keep' ? position('_expired_at') : -1,
+    fileBytes: definition.fileBytes,
+    rowGroupRows: definition.rowGroupRows,
+    sortOrderId: state.loaded.metadata['default-sort-order-id'],
+    newFilePath,
+  }
+}
