@@ -17,9 +17,9 @@ const MARKER = '.lastwrite-demo'
 
 const QUESTIONS: readonly (readonly [string, string])[] = [
   [
-    'How much of the web platform does each browser have?',
+    'How much of CSS, HTML and JavaScript does each browser have? (Node, Deno and Bun are asked about JavaScript only)',
     `select browser, count(*) as features, count(*) filter (supported) as supported, round(100 * avg(supported::int), 1) as percent
-     from compat group by browser order by percent desc limit 6`,
+     from compat group by browser having features > 5000 order by percent desc limit 6`,
   ],
   [
     'What came to Chrome, Firefox and Safari alike most recently?',
@@ -44,7 +44,9 @@ await prepareFolder()
 await demo()
 
 async function demo(): Promise<void> {
-  step('Changes: what four published versions of @mdn/browser-compat-data say, feature by browser')
+  step(
+    'Changes: what four published versions of @mdn/browser-compat-data say of CSS, HTML and JavaScript, feature by browser',
+  )
   const publications = [...readPublications(PUBLISHED)]
   for (const { version, changes } of publications) say(`version ${version.padEnd(7)} ${operations(changes)}`)
   const [first, second, third, fourth] = publications as [Publication, Publication, Publication, Publication]
@@ -79,7 +81,7 @@ async function demo(): Promise<void> {
 
   step('Why is a row what it is, and why is one not there?')
   await lastwrite('why', table, '--key', keyOf(fourth.changes.find((change) => change.operation === 'modify')!))
-  await lastwrite('why', table, '--key', keyOf(fourth.changes.find((change) => change.operation === 'remove')!))
+  await lastwrite('why', table, '--key', keyOf(third.changes.find((change) => change.operation === 'remove')!))
 
   step('Proof: the table against the changes applied one by one, in their order, to a Map')
   await compareWithModel(publications)
@@ -115,7 +117,7 @@ async function sayGoodbye(): Promise<void> {
   say('')
   say('Try next:')
   say(`  npx lastwrite inspect ${table}`)
-  say(`  npx lastwrite sql ${table} "select * from compat where feature = 'api.fetch'"`)
+  say(`  npx lastwrite sql ${table} "select * from compat where feature = 'css.properties.anchor-name'"`)
   say(`  npx lastwrite merge ${table} --landing ${landing} --json`)
 }
 

@@ -14,9 +14,9 @@ const TABLE = 'compat'
 const SOURCE = '123456789012/eu-west-1'
 const STREAM = '2026-10-01T08:00:00.000'
 const DELIVERY_STREAM = 'lastwrite-compat'
-const LINES_AN_OBJECT = 8_000
+const LINES_AN_OBJECT = 4_000
 /** A line stands at most about so many lines from its place in the stream. */
-const SHUFFLED_LINES = 20_000
+const SHUFFLED_LINES = 10_000
 const TWICE_SHARE = 0.01
 
 export interface Landed {
