@@ -53,8 +53,9 @@ export async function commitMerge(
     location: state.stateFolder,
     newName: () => `${commitId}-${attempt}-${environment.uuid().slice(0, 8)}`,
   }
-  const entries = await ledgerEntries(folder, merged, commitId, snapshotId)
-  const report = reportOf(merged, commitId, snapshotId, entries)
+  const counts = countsByObject(merged)
+  const entries = await ledgerEntries(folder, merged, counts, commitId, snapshotId)
+  const report = reportOf(merged, counts, commitId, snapshotId, entries)
   if (entries.length === 0 && report.lines.applied === 0)
     return { outcome: 'nothing', attempt: { snapshot: snapshotId, report } }
 
@@ -121,11 +122,11 @@ async function writeStateLists(
 async function ledgerEntries(
   folder: StateFolder,
   merged: MergedBatch,
+  counts: readonly LineCounts[],
   commitId: string,
   snapshot: bigint,
 ): Promise<LedgerEntry[]> {
   const { landing } = merged.batch
-  const counts = countsByObject(merged)
   const bad = landing.map((landed, index) => quarantinedLines(merged, landed, index))
   const complete = landing.map((_, index) => counts[index]!.deferred === 0)
   const withBadLines = landing
@@ -210,14 +211,13 @@ function countsByObject({ batch, lineClass }: MergedBatch): LineCounts[] {
 
 function reportOf(
   merged: MergedBatch,
+  counts: readonly LineCounts[],
   commitId: string,
   snapshot: bigint,
   entries: readonly LedgerEntry[],
 ): CommitReport {
   const sum = noLines()
-  for (const counts of countsByObject(merged)) {
-    for (const name of Object.keys(sum) as (keyof LineCounts)[]) sum[name] += counts[name]
-  }
+  for (const each of counts) for (const name of Object.keys(sum) as (keyof LineCounts)[]) sum[name] += each[name]
   const { results } = merged
   const total = (of: (result: (typeof results)[number]) => number) =>
     results.reduce((count, result) => count + of(result), 0)

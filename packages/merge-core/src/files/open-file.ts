@@ -2,10 +2,10 @@
 
 import type { Column } from '../columns/column.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
-import { type ColumnChunk, decodeColumnIndex, decodeOffsetIndex } from '../parquet/footer.ts'
+import { decodeColumnIndex, decodeOffsetIndex } from '../parquet/footer.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
 import { blameFor, type Footer, readFooter } from '../parquet/read-footer.ts'
-import { readRowGroup } from '../parquet/read-row-group.ts'
+import { cutRange, type FileRange, readRanges, readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
 import type { ObjectStore } from '../store/object-store.ts'
@@ -29,24 +29,28 @@ export async function openFile(store: ObjectStore, stored: StoredFile): Promise<
 /** A row group with its page indexes, to be copied as it stands. */
 export async function keptRowGroup({ source, footer }: OpenFile, group: number): Promise<KeptRowGroup> {
   const rowGroup = footer.rowGroups[group]!
-  const read = async <T>(
-    offset: number | undefined,
-    length: number | undefined,
-    decode: (bytes: Uint8Array) => T,
-  ): Promise<T | null> => {
-    if (offset === undefined || length === undefined) return null
-    const bytes = await source.read(offset, offset + length)
-    return blameFor(source.path, `page index of row group ${group}`, () => decode(bytes))
-  }
-  const each = <T>(readChunk: (chunk: ColumnChunk) => Promise<T | null>) => Promise.all(rowGroup.columns.map(readChunk))
+  const columnRanges = rowGroup.columns.map((chunk) => rangeOf(chunk.columnIndexOffset, chunk.columnIndexLength))
+  const offsetRanges = rowGroup.columns.map((chunk) => rangeOf(chunk.offsetIndexOffset, chunk.offsetIndexLength))
+  const read = await readRanges(
+    source,
+    [...columnRanges, ...offsetRanges].filter((range) => range !== null),
+  )
+  const decoded = <T>(range: FileRange | null, decode: (bytes: Uint8Array) => T): T | null =>
+    range === null
+      ? null
+      : blameFor(source.path, `page index of row group ${group}`, () => decode(cutRange(read, range)))
   return {
     path: source.path,
     etag: source.etag,
     schema: footer.schema,
     rowGroup,
-    columnIndexes: await each((chunk) => read(chunk.columnIndexOffset, chunk.columnIndexLength, decodeColumnIndex)),
-    offsetIndexes: await each((chunk) => read(chunk.offsetIndexOffset, chunk.offsetIndexLength, decodeOffsetIndex)),
+    columnIndexes: columnRanges.map((range) => decoded(range, decodeColumnIndex)),
+    offsetIndexes: offsetRanges.map((range) => decoded(range, decodeOffsetIndex)),
   }
+}
+
+function rangeOf(offset: number | undefined, length: number | undefined): FileRange | null {
+  return offset === undefined || length === undefined ? null : { start: offset, end: offset + length }
 }
 
 /** The columns of `fields` of a row group, in that order. */

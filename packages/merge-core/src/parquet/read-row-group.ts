@@ -65,11 +65,15 @@ export async function readRowGroup(
   names?: NameMapping,
 ): Promise<Column[]> {
   const task = planRowGroup(footer, group, fields, names)
-  const ranges = joinRanges(task.chunks.flatMap((chunk) => (chunk.stored === null ? [] : [chunk.stored.range])))
-  const read = await Promise.all(
-    ranges.map(async ({ start, end }) => ({ start, bytes: await readExactly(source, start, end) })),
+  const ranges = task.chunks.flatMap((chunk) => (chunk.stored === null ? [] : [chunk.stored.range]))
+  return decodeRowGroup(task, await readRanges(source, ranges))
+}
+
+/** Bytes that cover the ranges, near ones read together; `cutRange` finds a range in them. */
+export async function readRanges(source: ByteSource, ranges: readonly FileRange[]): Promise<ReadRange[]> {
+  return Promise.all(
+    joinRanges(ranges).map(async ({ start, end }) => ({ start, bytes: await readExactly(source, start, end) })),
   )
-  return decodeRowGroup(task, read)
 }
 
 /** Binds the fields and finds their chunks. Throws DamagedObjectError. */
@@ -147,14 +151,14 @@ export function joinRanges(ranges: readonly FileRange[]): FileRange[] {
 export function decodeRowGroup(task: RowGroupTask, read: readonly ReadRange[]): Column[] {
   return task.chunks.map(({ field, stored }) => {
     if (stored === null) return nullColumn(field.type, task.rows)
-    const bytes = cut(read, stored.range)
+    const bytes = cutRange(read, stored.range)
     return blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
       decodeColumnChunk(bytes, stored.codec, stored.element, task.rows, field.type),
     )
   })
 }
 
-function cut(read: readonly ReadRange[], { start, end }: FileRange): Uint8Array {
+export function cutRange(read: readonly ReadRange[], { start, end }: FileRange): Uint8Array {
   const holder = read.find((range) => range.start <= start && end <= range.start + range.bytes.length)
   if (holder === undefined) throw new Error(`bytes ${start} to ${end} were not read`)
   return holder.bytes.subarray(start - holder.start, end - holder.start)
