@@ -231,6 +231,34 @@ describe('two runs planned on one snapshot', () => {
     ])
   })
 
+  it('know their own commit whose answer was lost while the other committed on top of it', async () => {
+    let step: 'before' | 'lost' | 'after' = 'after'
+    let theirs: MergeReport | undefined
+    const store = memoryStore({
+      faults: ({ operation, path }) => {
+        if (step === 'before' && operation === 'put' && /\/v\d+\.metadata\.json$/.test(path)) {
+          step = 'lost'
+          return { kind: 'lose-answer' }
+        }
+        if (step !== 'lost') return undefined
+        step = 'after'
+        const run = async () => {
+          theirs = await mergeLanding(await openTable(LOCATION, environmentOver(store, 2)), [THEIRS])
+        }
+        return { kind: 'run', before: run }
+      },
+    })
+    const table = await createTestTable(unpartitioned, environmentOver(store))
+    await land(store, [objectOf('ours.ndjson', [line(unpartitioned, { pk: 'k', sequence: 10, to: 'A' })])], OURS)
+    await land(store, [objectOf('theirs.ndjson', [line(unpartitioned, { pk: 'l', sequence: 10, to: 'A' })])], THEIRS)
+    step = 'before'
+    const ours = await mergeLanding(table, [OURS])
+    expect(theirs).toMatchObject({ exitCode: 0, lines: { read: 1, applied: 1 } })
+    expect(ours).toMatchObject({ exitCode: 0, lines: { read: 1, applied: 1 }, commits: [{ snapshot: ours.snapshot }] })
+    const rows = [...rowsById(unpartitioned, await storedRows(unpartitioned, store)).values()]
+    expect(rows.map(({ pk }) => pk).sort()).toEqual(['k', 'l'])
+  })
+
   it('gives up with exit 10 where the other is first every time, and loses nothing', async () => {
     const store = memoryStore()
     const table = await createTestTable(unpartitioned, environmentOver(store))
