@@ -76,15 +76,17 @@ const scenarios: readonly {
   },
 ]
 
-const faults: readonly { name: string; fault: Fault }[] = [
-  { name: 'stopped before the call', fault: { kind: 'crash', when: 'before' } },
-  { name: 'stopped after the call acted', fault: { kind: 'crash', when: 'after' } },
-  { name: 'told nothing of a call that acted', fault: { kind: 'lose-answer' } },
+const UNKNOWN: Fault = { kind: 'fail', failure: { kind: 'unknown', cause: new Error('reset before it acted') } }
+const THROTTLED: Fault = { kind: 'fail', failure: { kind: 'throttled', cause: new Error('slow down') } }
+
+const faults: readonly { name: string; faultOf: (call: number) => Fault }[] = [
+  { name: 'stopped before the call', faultOf: () => ({ kind: 'crash', when: 'before' }) },
+  { name: 'stopped after the call acted', faultOf: () => ({ kind: 'crash', when: 'after' }) },
+  { name: 'told nothing of a call that acted', faultOf: () => ({ kind: 'lose-answer' }) },
   {
-    name: 'told nothing of a call that did not act',
-    fault: { kind: 'fail', failure: { kind: 'unknown', cause: new Error('reset before it acted') } },
+    name: 'throttled, or told nothing of a call that did not act',
+    faultOf: (n) => (n % 2 === 0 ? UNKNOWN : THROTTLED),
   },
-  { name: 'throttled', fault: { kind: 'fail', failure: { kind: 'throttled', cause: new Error('slow down') } } },
 ]
 
 /** The errors that a broken call may end a run with; any other is a defect. */
@@ -110,7 +112,7 @@ describe.each(scenarios)('$name', ({ spec, before, landing, options = {} }) => {
 
   it.each(faults)(
     'is whole, or not there, when $name, at every call; and the next run completes it',
-    async ({ fault }) => {
+    async ({ faultOf }) => {
       const stands = await start()
       const untouched = stands.clone()
       await mergeLanding(await openTable(LOCATION, environmentOver(untouched, 2)), [LANDING], options)
@@ -118,7 +120,7 @@ describe.each(scenarios)('$name', ({ spec, before, landing, options = {} }) => {
 
       for (let number = 1; number <= untouched.calls; number++) {
         const store = stands.clone()
-        store.inject({ number, fault })
+        store.inject({ number, fault: faultOf(number) })
         const outcome = await openTable(LOCATION, environmentOver(store, 2))
           .then((table) => mergeLanding(table, [LANDING], options))
           .catch((error: Error) => error)
@@ -150,13 +152,13 @@ describe.each(scenarios)('$name', ({ spec, before, landing, options = {} }) => {
 })
 
 describe('the creation of a table', () => {
-  it.each(faults)('can be repeated when $name, at every call', async ({ fault }) => {
+  it.each(faults)('can be repeated when $name, at every call', async ({ faultOf }) => {
     const definition = parseTableDefinition(byKey.text)
     const untouched = memoryStore()
     await createTable(LOCATION, definition, environmentOver(untouched))
     for (let number = 1; number <= untouched.calls; number++) {
       const store = memoryStore()
-      store.inject({ number, fault })
+      store.inject({ number, fault: faultOf(number) })
       await createTable(LOCATION, definition, environmentOver(store)).catch((error: Error) =>
         expect([...EXPECTED_ERRORS, 'InputError'], `call ${number}: ${error.stack}`).toContain(error.name),
       )
