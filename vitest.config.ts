@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 // `unit` needs nothing but Node; `interop` starts real engines (scripts/setup-parts.ts installs them).
 export default defineConfig({
   test: {
+    // By default Vitest leaves one core of two idle.
+    maxWorkers: 2,
     projects: [
       { test: { name: 'unit', include: ['{packages/*,infra,benchmarks}/test/**/*.test.ts'], testTimeout: 30_000 } },
       {

@@ -22,6 +22,8 @@ import { encodeHybrid, hybridBytesMax } from './rle.ts'
 
 /** Compression that gains less costs more in reading and writing than it saves. */
 const COMPRESSION_RATIO_MIN = 1.12
+/** Setting up a compressor costs more time than a smaller chunk could save bytes. */
+const COMPRESSED_BYTES_MIN = 128
 
 /** Rows [rowStart, rowEnd) of the group, [start, end) of its present rows. */
 export interface PageRows {
@@ -168,14 +170,15 @@ function compressPages(
 ): { codec: number; dictionaryBody: Uint8Array; bodies: Uint8Array[] } {
   const dictionary = rawPages.subarray(0, raw.dictionaryBytes)
   const rawBodies = raw.ends.map((_, page) => rawPage(raw, page))
+  const uncompressed = { codec: CODEC_NUMBERS.uncompressed, dictionaryBody: dictionary, bodies: rawBodies }
+  const rawBytes = raw.ends.at(-1)!
+  if (rawBytes < COMPRESSED_BYTES_MIN) return uncompressed
   const pack = (bytes: Uint8Array) => (bytes.length === 0 ? bytes : compress(codec, bytes, level))
   const dictionaryBody = pack(dictionary)
   const first = pack(rawBodies[0]!)
-  const rawBytes = raw.ends.at(-1)!
   const dataBytes = rawBytes - dictionary.length
   const expectedBytes = dictionaryBody.length + first.length * (dataBytes / Math.max(1, rawBodies[0]!.length))
-  if (rawBytes < expectedBytes * COMPRESSION_RATIO_MIN)
-    return { codec: CODEC_NUMBERS.uncompressed, dictionaryBody: dictionary, bodies: rawBodies }
+  if (rawBytes < expectedBytes * COMPRESSION_RATIO_MIN) return uncompressed
   const bodies = [first, ...rawBodies.slice(1).map(pack)]
   return { codec: CODEC_NUMBERS[codec], dictionaryBody, bodies }
 }
