@@ -161,19 +161,20 @@ async function withoutMerged(run: Run, state: TableState, batch: GroupedBatch): 
 
 async function finishRun(run: Run): Promise<MergeReport> {
   const { report, traffic, table } = run
-  const { environment } = table
+  const { nowMs, store } = table.environment
   report.objects.skipped.push(...run.skipped.map(({ object, reason }) => ({ object: object.path, reason })))
-  report.seconds.total = (environment.nowMs() - run.startMs) / 1000
+  report.seconds.total = (nowMs() - run.startMs) / 1000
+  for (const step of Object.keys(report.seconds) as (keyof MergeReport['seconds'])[]) {
+    report.seconds[step] = Math.round(report.seconds[step] * 1000) / 1000
+  }
   report.warnings.push(...warningsOf(run))
   report.exitCode = exitCodeOf(run)
   Object.assign(report.bytes, traffic)
-  for (const { commitId } of report.commits) {
-    const state = await loadState(table)
-    await environment.store.put(
-      `${state.stateFolder}/reports/${commitId}.json`,
-      Buffer.from(JSON.stringify(report, null, 1)),
-      { kind: 'create' },
-    )
+  if (report.commits.length > 0) {
+    // For people alone: the commits stand whether it is written or not.
+    const { stateFolder } = await loadState(table)
+    const text = Buffer.from(JSON.stringify(report, null, 1))
+    await store.put(`${stateFolder}/reports/${report.commits.at(-1)!.commitId}.json`, text, { kind: 'create' })
   }
   return report
 }
