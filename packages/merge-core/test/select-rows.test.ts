@@ -99,13 +99,15 @@ function rowsOf(
   }
   const puts = changes.filter(([, { operation }]) => operation === PUT)
   const rows: [string, Row][] = []
-  let last: { side: number; end: number } | null = null
+  let lastSide = -1
+  let lastEnd = -1
   for (let run = 0; run < selection.runs; run++) {
     const side = selection.side[run]!
     const start = selection.start[run]!
     const end = start + selection.length[run]!
-    if (end === start || (last?.side === side && last.end === start)) throw new Error(`run ${run} is none of its own`)
-    last = { side, end }
+    if (end === start || (lastSide === side && lastEnd === start)) throw new Error(`run ${run} is none of its own`)
+    lastSide = side
+    lastEnd = end
     if (side === STORED) rows.push(...[...stored].slice(start, end))
     else {
       for (const [key, { version, expiry }] of puts.slice(start, end)) {

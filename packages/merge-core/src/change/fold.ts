@@ -10,7 +10,7 @@
 // Nothing here looks into an item: only the winners' are parsed, afterwards.
 
 import { compareBytes } from './key-order.ts'
-import type { Lines } from './lines.ts'
+import { type Lines, tupleText } from './lines.ts'
 import { orderByBytes } from './order-keys.ts'
 import { type ByteStrings, EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones, type Tombstones } from './tombstone.ts'
@@ -61,7 +61,7 @@ export interface Fold {
   readonly lineClass: Uint8Array
   /** Lines that raise the tombstone of their key, at most one removal or move and one expiry a key; in key order. */
   readonly tombstoneLines: Uint32Array
-  /** Lines of equal key and version whose bytes differ. */
+  /** Lines that say something else than the one of equal key and version that is taken. */
   readonly conflicts: number
 }
 
@@ -80,6 +80,9 @@ const WATERMARK_SLACK_S = 3600
 export function isBelowWatermark(at: number, watermark: number | null): boolean {
   return watermark !== null && at <= watermark + WATERMARK_SLACK_S
 }
+
+/** By operation: where two lines of one version differ, a removal wins over one by TTL, and that over a put. */
+const TIE_RANK: Readonly<Record<number, number>> = { [PUT]: 0, [EXPIRE]: 1, [REMOVE]: 2 }
 
 export function groupByKey(lines: Lines): KeyGroups {
   const { keys, versions } = lines
@@ -121,6 +124,8 @@ export function fold(
   const changes = new ChangeList(lines.count)
   const tombstoneLines: number[] = []
   let conflicts = 0
+  /** Partitions of the key at hand that a stale line would have gone to. */
+  let staleIn: number[] = []
 
   const groupCount = groups.starts.length - 1
   for (let group = 0; group < groupCount; group++) {
@@ -137,6 +142,8 @@ export function fold(
   /** The lines of a key that take part, versions ascending, each version once. */
   function membersOf(group: number): number[] {
     const members: number[] = []
+    // Lines of the last member's version that say what it says.
+    let alike = 0
     for (let i = groups.starts[group]!; i < groups.starts[group + 1]!; i++) {
       const line = groups.order[i]!
       if (excluded[line] !== 0) {
@@ -148,28 +155,34 @@ export function fold(
         continue
       }
       const last = members[members.length - 1]
-      if (last !== undefined && compareAt(lines.versions, last, lines.versions, line) === 0) {
-        const winner = winnerOfTie(last, line)
-        lineClass[winner === last ? line : last] = SUPERSEDED
-        members[members.length - 1] = winner
-      } else members.push(line)
+      if (last === undefined || compareAt(lines.versions, last, lines.versions, line) !== 0) {
+        members.push(line)
+        alike = 1
+        continue
+      }
+      const order = compareTied(line, last)
+      if (order === 0) alike++
+      else conflicts += order > 0 ? alike : 1
+      if (order > 0) alike = 1
+      const wins = order > 0 || (order === 0 && isToldBetter(line, last))
+      lineClass[wins ? last : line] = SUPERSEDED
+      if (wins) members[members.length - 1] = line
     }
     return members
   }
 
-  /** Two lines of one key and version are the same change; should they differ, a removal wins, then the greater bytes. */
-  function winnerOfTie(a: number, b: number): number {
-    const removalA = lines.operation[a] !== PUT
-    const removalB = lines.operation[b] !== PUT
-    if (removalA && removalB) return a
-    if (removalA !== removalB) {
-      conflicts++
-      return removalA ? a : b
-    }
-    const order = compareItems(a, b)
-    if (order === 0) return a
-    conflicts++
-    return order > 0 ? a : b
+  /** Orders two lines of one key and version: 0 where they say the same. A removal is above a put, then the greater bytes. */
+  function compareTied(a: number, b: number): number {
+    const order = TIE_RANK[lines.operation[a]!]! - TIE_RANK[lines.operation[b]!]!
+    if (order !== 0) return order
+    const items = lines.operation[a] === PUT ? compareItems(a, b) : 0
+    return items || compareTuples(lines.partitions, lines.oldPartition[a]!, lines.oldPartition[b]!)
+  }
+
+  /** Which of two lines that say the same is taken must not depend on their order. */
+  function isToldBetter(line: number, other: number): boolean {
+    const later = lines.at[line]! - lines.at[other]!
+    return later > 0 || (later === 0 && lines.accepted[line]! > lines.accepted[other]!)
   }
 
   function foldKey(group: number, members: readonly number[]): void {
@@ -182,6 +195,7 @@ export function fold(
     const expiryOfKey = raisesExpiry ? expiry : hasVersion(standing.expiredVersions, group) ? EXPIRY_STANDS : NO_EXPIRY
 
     changes.startKey(group)
+    staleIn = []
     // Highest version first: the first change of a (partition, key) is the one that stays.
     for (let i = members.length - 1; i >= 0; i--) {
       const line = members[i]!
@@ -194,9 +208,10 @@ export function fold(
   }
 
   function foldRemoval(group: number, line: number, removal: number | null, expiry: number): number {
-    // Where partitions come from the key, a standing tombstone proves that the one partition was cleared up to its version.
-    if (limits.partitionedByKey && compareAt(lines.versions, line, standing.removalVersions, group) <= 0) return STALE
     const partition = limits.partitionedByKey ? lines.partition[line]! : lines.oldPartition[line]!
+    // Where partitions come from the key, a standing tombstone proves that the one partition was cleared up to its version.
+    if (limits.partitionedByKey && compareAt(lines.versions, line, standing.removalVersions, group) <= 0)
+      return classBelowTombstone(partition)
     if (!changes.add(REMOVE, partition, line, expiry)) return SUPERSEDED
     return removal === null || compareAt(lines.versions, line, lines.versions, removal) >= 0 ? OPEN : OPEN_OUTDONE
   }
@@ -207,10 +222,17 @@ export function fold(
     let lineClass = OPEN
     if (removal !== null && line !== removal && compareAt(lines.versions, line, lines.versions, removal) < 0)
       lineClass = SUPERSEDED
-    else if (isBelowTombstone(group, line)) lineClass = STALE
+    else if (isBelowTombstone(group, line)) lineClass = classBelowTombstone(partition)
     else if (!changes.add(PUT, partition, line, expiry)) lineClass = SUPERSEDED
     if (oldPartition >= 0 && oldPartition !== partition) changes.add(CLEAR, oldPartition, line, NO_EXPIRY)
     return lineClass
+  }
+
+  /** The key's tombstone holds as much or more; but a line that a higher one of its partition beat has lost already, whatever became of that. */
+  function classBelowTombstone(partition: number): number {
+    if (changes.has(partition) || staleIn.includes(partition)) return SUPERSEDED
+    staleIn.push(partition)
+    return STALE
   }
 
   function isBelowTombstone(group: number, line: number): boolean {
@@ -267,6 +289,13 @@ function isMove(lines: Lines, line: number): boolean {
   return lines.oldPartition[line]! >= 0 && lines.oldPartition[line] !== lines.partition[line]
 }
 
+/** Orders tuples by their text, as their numbers are those of their coming; none (−1) is below all. */
+function compareTuples(partitions: Lines['partitions'], a: number, b: number): number {
+  if (a === b) return 0
+  if (a < 0 || b < 0) return a - b
+  return tupleText(partitions[a]!) < tupleText(partitions[b]!) ? -1 : 1
+}
+
 function lastOf(lines: readonly number[], wanted: (line: number) => boolean): number | null {
   return lines.findLast(wanted) ?? null
 }
@@ -309,9 +338,15 @@ class ChangeList {
     return this.#count === this.#keyStart
   }
 
+  /** Whether the key has a change in this partition. */
+  has(partition: number): boolean {
+    for (let i = this.#keyStart; i < this.#count; i++) if (this.#partition[i] === partition) return true
+    return false
+  }
+
   /** False where the key has a change in this partition already. */
   add(operation: number, partition: number, line: number, expiry: number): boolean {
-    for (let i = this.#keyStart; i < this.#count; i++) if (this.#partition[i] === partition) return false
+    if (this.has(partition)) return false
     const at = this.#count++
     this.#operation[at] = operation
     this.#key[at] = this.#group
