@@ -134,7 +134,8 @@ def main():
         except Exception as error:
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        # In ASCII: readers of lines take U+2028 for the end of one.
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
