@@ -27,7 +27,13 @@ export async function filesByPartition(
     )
   }
   const live = await liveFiles(table.environment.store, state.loaded.metadata, snapshot)
-  const specId = defaultSpec(state.loaded.metadata)['spec-id']
+  const { 'spec-id': specId, fields } = defaultSpec(state.loaded.metadata)
+  const constantsOf = (partition: readonly PartitionValue[]) =>
+    new Map(
+      fields.flatMap(({ transform, 'source-id': id }, i) =>
+        transform === 'identity' ? [[id, partition[i]!] as const] : [],
+      ),
+    )
   const deletes = live.deleteFiles.filter(({ file }) => {
     if (file.content !== EQUALITY_DELETES) return true
     throw new InputError(
@@ -49,7 +55,12 @@ export async function filesByPartition(
         (other.file.referencedDataFile === undefined || other.file.referencedDataFile === entry.file.path),
     )
     const files = partitions.get(partition)
-    const stored = { file: entry.file, deletes: applying.map(({ file }) => file), names }
+    const stored = {
+      file: entry.file,
+      deletes: applying.map(({ file }) => file),
+      names,
+      constants: constantsOf(entry.file.partition),
+    }
     if (files === undefined) partitions.set(partition, [stored])
     else files.push(stored)
   }
@@ -87,7 +98,20 @@ export function mergeContextOf(
     expiredColumn: definition.onTtl === 'keep' ? position('_expired_at') : -1,
     fileBytes: definition.fileBytes,
     rowGroupRows: definition.rowGroupRows,
-    sortOrderId: state.loaded.metadata['default-sort-order-id'],
+    sortOrderId: keyOrderId(state),
     newFilePath,
   }
+}
+
+/** The id of the order by key; 0, the order of no order, where the table has lost it. Others may have set another default for theirs. */
+function keyOrderId({ loaded, definition, fields }: TableState): number {
+  const keyIds = fields.slice(0, definition.keyColumns).map(({ id }) => id)
+  const byKey = loaded.metadata['sort-orders'].find(
+    (order) =>
+      order.fields.length === keyIds.length &&
+      order.fields.every(
+        (field, i) => field.transform === 'identity' && field['source-id'] === keyIds[i] && field.direction === 'asc',
+      ),
+  )
+  return byKey?.['order-id'] ?? 0
 }

@@ -1,8 +1,17 @@
-// Columns without a value.
+// Columns of one value, or of none.
 
+import type { PartitionValue } from '../iceberg/transform.ts'
 import type { PrimitiveType } from '../primitive-type.ts'
-import type { PlainColumn } from './column.ts'
+import type { Column, PlainColumn } from './column.ts'
 import { fixedWidthOf, kindOf } from './kind-of-type.ts'
+import { columnOf } from './values.ts'
+
+/** `rows` times the value. */
+export function constantColumn(type: PrimitiveType, value: PartitionValue, rows: number): Column {
+  if (value === null || rows === 0) return nullColumn(type, rows)
+  const dictionary = columnOf(type, [value])
+  return { kind: 'dictionary', rows, validity: null, indices: new Uint32Array(rows), dictionary }
+}
 
 /** `rows` nulls. */
 export function nullColumn(type: PrimitiveType, rows: number): PlainColumn {

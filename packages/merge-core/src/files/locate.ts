@@ -9,6 +9,7 @@ import { compareBytes, encodeKeyPart } from '../change/key-order.ts'
 import { type ByteStrings, PUT } from '../change/scanned-lines.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import { decodeSingleValue } from '../iceberg/single-value.ts'
+import type { PartitionValue } from '../iceberg/transform.ts'
 import type { NameMapping } from '../parquet/read-footer.ts'
 import type { Field } from '../primitive-type.ts'
 import type { IncomingChanges } from './incoming.ts'
@@ -20,6 +21,8 @@ export interface StoredFile {
   readonly deletes: readonly DataFile[]
   /** How columns bind where the file has no field ids. */
   readonly names: NameMapping
+  /** By field id: what stands for columns that the file lacks, as its partition is of their value. */
+  readonly constants: ReadonlyMap<number, PartitionValue>
 }
 
 export interface MergeTask {

@@ -1,10 +1,11 @@
 // A data file opened for merging: its footer, and the first and last key of each row group where it is one of ours.
 
 import type { Column } from '../columns/column.ts'
+import { constantColumn } from '../columns/constant.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import { decodeColumnIndex, decodeOffsetIndex } from '../parquet/footer.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
-import { blameFor, type Footer, readFooter } from '../parquet/read-footer.ts'
+import { bindField, blameFor, type Footer, readFooter } from '../parquet/read-footer.ts'
 import { cutRange, type FileRange, readRanges, readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
@@ -53,7 +54,22 @@ function rangeOf(offset: number | undefined, length: number | undefined): FileRa
   return offset === undefined || length === undefined ? null : { start: offset, end: offset + length }
 }
 
-/** The columns of `fields` of a row group, in that order. */
-export function readColumns(file: OpenFile, group: number, fields: readonly Field[]): Promise<Column[]> {
-  return readRowGroup(file.source, file.footer, group, fields, file.stored.names)
+/**
+ * The columns of `fields` of a row group, in that order. Files of Hive tables lack the columns that they are partitioned by: they are
+ * of the partition's value (Iceberg table spec, "Column Projection").
+ */
+export async function readColumns(file: OpenFile, group: number, fields: readonly Field[]): Promise<Column[]> {
+  const { source, footer, stored } = file
+  const isConstant = (field: Field) =>
+    stored.constants.has(field.id) && bindField(footer, { ...field, required: false }, stored.names) === null
+  const inFile = fields.filter((field) => !isConstant(field))
+  const columns = await readRowGroup(source, footer, group, inFile, stored.names)
+  if (inFile.length === fields.length) return columns
+  const { numRows } = footer.rowGroups[group]!
+  const read = columns.values()
+  return fields.map((field) =>
+    isConstant(field)
+      ? constantColumn(field.type, stored.constants.get(field.id)!, numRows)
+      : (read.next().value as Column),
+  )
 }
