@@ -7,11 +7,11 @@ import type { LoadedTable } from './iceberg/catalog.ts'
 import { currentSchema, currentSnapshot, defaultSpec, descendsFrom } from './iceberg/metadata.ts'
 import { fieldsOf, nestedFieldNames, type PartitionSpec, type Schema } from './iceberg/schema.ts'
 import { partitionSpecOf } from './partition-spec.ts'
-import type { Field } from './primitive-type.ts'
+import { type Field, formatPrimitiveType } from './primitive-type.ts'
 import { parseStateFiles, type StateFile } from './protected/state-file.ts'
 import { withoutSlash } from './store/stored-object.ts'
 import type { Table } from './table.ts'
-import { parseTableDefinition, type TableDefinition } from './table-definition.ts'
+import { type DeclaredColumn, parseTableDefinition, type TableDefinition } from './table-definition.ts'
 
 /** The version of our formats that this code reads and writes. */
 export const FORMAT = 1
@@ -32,6 +32,7 @@ export const PROPERTY = {
 export interface TableState {
   readonly location: string
   readonly loaded: LoadedTable
+  /** Its types are those of the table's columns by now. */
   readonly definition: TableDefinition
   /** All columns of the current schema, those of the definition first. */
   readonly fields: readonly Field[]
@@ -64,14 +65,16 @@ export async function loadState({ location, catalog }: Pick<Table, 'location' | 
       `${location}: its metadata says that it lies at ${metadata.location}: a copy, or moved; open it where it was made`,
     )
   }
-  const definition = parseTableDefinition(properties[PROPERTY.definition] ?? '')
-  checkSpec(location, defaultSpec(metadata), definition)
+  const declared = parseTableDefinition(properties[PROPERTY.definition] ?? '')
+  checkSpec(location, defaultSpec(metadata), declared)
   checkHistory(location, loaded)
+  const fields = tableFields(location, currentSchema(metadata), declared)
+  const definition = widened(location, declared, fields)
   return {
     location,
     loaded,
     definition,
-    fields: tableFields(location, currentSchema(metadata), definition),
+    fields,
     stateFolder: properties[PROPERTY.stateFolder]!,
     tombstoneFiles: parseStateFiles(properties[PROPERTY.tombstones], PROPERTY.tombstones, loaded.metadataLocation),
     ledgerFiles: parseStateFiles(properties[PROPERTY.ledger], PROPERTY.ledger, loaded.metadataLocation),
@@ -100,6 +103,29 @@ function tableFields(location: string, schema: Schema, definition: TableDefiniti
     return present
   })
   return [...own, ...stored.values()]
+}
+
+/**
+ * Iceberg lets anybody widen a column and nobody narrow it again: from then on the wider type is the declared one. A key's may not
+ * change, as the order of files and tombstones rests on it.
+ */
+function widened(location: string, definition: TableDefinition, stored: readonly Field[]): TableDefinition {
+  const typeOf = (declared: DeclaredColumn['type'], index: number): DeclaredColumn['type'] => {
+    const { type } = stored[index]!
+    if (declared.kind === 'int' && type.kind === 'long') return type
+    return declared.kind === 'decimal' && type.kind === 'decimal' ? type : declared
+  }
+  const columns = definition.columns.map((column, index): DeclaredColumn => {
+    const { name, type } = stored[index]!
+    const [before, now] = [column.storedType, type].map(formatPrimitiveType)
+    if (before === now) return column
+    if (index >= definition.keyColumns) return { ...column, type: typeOf(column.type, index), storedType: type }
+    throw new InputError(
+      `${location}: another writer changed key column ${name} from ${before} to ${now}, and the order of files and tombstones rests on it: build a new table`,
+    )
+  })
+  const fields = definition.fields.map((field, index) => ({ ...field, type: stored[index]!.type }))
+  return { ...definition, columns, fields }
 }
 
 function checkSpec(location: string, spec: PartitionSpec, definition: TableDefinition): void {
