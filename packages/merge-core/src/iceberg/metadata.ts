@@ -95,7 +95,8 @@ export function newTableMetadata(table: NewTable): TableMetadata {
     'partition-specs': [spec],
     'last-partition-id': Math.max(LAST_PARTITION_ID_OF_NONE, ...spec.fields.map((field) => field['field-id'])),
     'default-sort-order-id': sortOrder['order-id'],
-    'sort-orders': [sortOrder],
+    // Spark sorts by another order only where the table knows the order of no order.
+    'sort-orders': sortOrder['order-id'] === UNSORTED['order-id'] ? [sortOrder] : [UNSORTED, sortOrder],
     properties: table.properties,
     'current-snapshot-id': -1n,
     refs: {},
