@@ -17,6 +17,7 @@ import { addTombstones } from './protected/tombstones.ts'
 import { type CommitReport, type LineCounts, noLines } from './report.ts'
 import type { ScannedLanding } from './scan-landing.ts'
 import { createObject, failureError } from './store/stored-object.ts'
+import { idleDeletes } from './stored-files.ts'
 import type { Table } from './table.ts'
 import { PROPERTY, type TableState } from './table-state.ts'
 
@@ -70,11 +71,13 @@ export async function commitMerge(
   const ledgerFiles = await addToLedger(folder, state.ledgerFiles, entries)
   const lists = await writeStateLists(folder, state, tombstoneFiles, ledgerFiles)
 
+  const live = await liveFiles(store, metadata)
+  const removed = merged.results.flatMap((result) => result.removed.map((file) => file.path))
   const snapshot = await prepareSnapshot({
     store,
     metadata,
-    live: await liveFiles(store, metadata),
-    removed: merged.results.flatMap((result) => result.removed.map((file) => file.path)),
+    live,
+    removed: [...removed, ...idleDeletes(live, removed)],
     added: merged.results.flatMap((result) => result.added),
     summary: { [PROPERTY.commitId]: commitId, 'lastwrite.state-lists': lists, ...summaryCounts(report.lines) },
     snapshotId,

@@ -4,9 +4,8 @@ import { tupleText } from './change/lines.ts'
 import { InputError } from './errors.ts'
 import type { StoredFile } from './files/locate.ts'
 import type { MergeContext } from './files/merge-context.ts'
-import { EQUALITY_DELETES } from './iceberg/manifest.ts'
 import { defaultSpec, snapshotById } from './iceberg/metadata.ts'
-import { liveFiles } from './iceberg/snapshot.ts'
+import { type LiveFile, type LiveFiles, liveFiles } from './iceberg/snapshot.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import type { NameMapping } from './parquet/read-footer.ts'
 import type { Table } from './table.ts'
@@ -34,12 +33,13 @@ export async function filesByPartition(
         transform === 'identity' ? [[id, partition[i]!] as const] : [],
       ),
     )
-  const deletes = live.deleteFiles.filter(({ file }) => {
-    if (file.content !== EQUALITY_DELETES) return true
+  const equality = live.equalityDeletes[0]
+  if (equality !== undefined) {
     throw new InputError(
-      `${file.path}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
+      `${equality}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
     )
-  })
+  }
+  const deletes = Map.groupBy(live.deleteFiles, ({ file }) => tupleText(file.partition))
   const names = nameMappingOf(state)
   const partitions = new Map<string, StoredFile[]>()
   for (const entry of live.dataFiles) {
@@ -48,12 +48,7 @@ export async function filesByPartition(
         `${entry.file.path}: written under partition spec ${entry.specId}, the table's is ${specId}; rewrite it under the table's spec`,
       )
     const partition = tupleText(entry.file.partition)
-    const applying = deletes.filter(
-      (other) =>
-        other.sequenceNumber >= entry.sequenceNumber &&
-        tupleText(other.file.partition) === partition &&
-        (other.file.referencedDataFile === undefined || other.file.referencedDataFile === entry.file.path),
-    )
+    const applying = (deletes.get(partition) ?? []).filter((other) => applies(other, entry))
     const files = partitions.get(partition)
     const stored = {
       file: entry.file,
@@ -65,6 +60,23 @@ export async function filesByPartition(
     else files.push(stored)
   }
   return partitions
+}
+
+/** Whether position deletes may name rows of a data file of the same partition. */
+function applies(deletes: LiveFile, { file, sequenceNumber }: LiveFile): boolean {
+  const { referencedDataFile = file.path } = deletes.file
+  return deletes.sequenceNumber >= sequenceNumber && referencedDataFile === file.path
+}
+
+/** Paths of the position delete files that apply to no data file once the removed ones are gone. */
+export function idleDeletes(live: LiveFiles, removed: readonly string[]): string[] {
+  if (live.deleteFiles.length === 0 || removed.length === 0) return []
+  const going = new Set(removed)
+  const staying = live.dataFiles.filter(({ file }) => !going.has(file.path))
+  const byPartition = Map.groupBy(staying, ({ file }) => tupleText(file.partition))
+  const isIdle = (deletes: LiveFile) =>
+    !byPartition.get(tupleText(deletes.file.partition))?.some((file) => applies(deletes, file))
+  return live.deleteFiles.filter(isIdle).map(({ file }) => file.path)
 }
 
 /** By which names the columns of files without field ids bind: the table's mapping, or the columns' own names. */
