@@ -24,7 +24,7 @@ export interface DeclaredColumn {
   /** The DynamoDB attribute that it is taken from. */
   readonly attribute: string
   readonly type: DeclaredType
-  /** The Iceberg type that holds it. */
+  /** The Iceberg type that holds it: that of `type`, or one that another writer widened it to. */
   readonly storedType: PrimitiveType
 }
 

@@ -32,7 +32,7 @@ export const PROPERTY = {
 export interface TableState {
   readonly location: string
   readonly loaded: LoadedTable
-  /** Its types are those of the table's columns by now. */
+  /** Its stored types are those of the table's columns by now. */
   readonly definition: TableDefinition
   /** All columns of the current schema, those of the definition first. */
   readonly fields: readonly Field[]
@@ -106,20 +106,16 @@ function tableFields(location: string, schema: Schema, definition: TableDefiniti
 }
 
 /**
- * Iceberg lets anybody widen a column and nobody narrow it again: from then on the wider type is the declared one. A key's may not
- * change, as the order of files and tombstones rests on it.
+ * Iceberg lets anybody widen a column and nobody narrow it again: its values are stored so from then on, and fit by the declared type
+ * as before, so that old images name the partitions that rows lie in. A key's may not change: the order of files and tombstones rests
+ * on it.
  */
 function widened(location: string, definition: TableDefinition, stored: readonly Field[]): TableDefinition {
-  const typeOf = (declared: DeclaredColumn['type'], index: number): DeclaredColumn['type'] => {
-    const { type } = stored[index]!
-    if (declared.kind === 'int' && type.kind === 'long') return type
-    return declared.kind === 'decimal' && type.kind === 'decimal' ? type : declared
-  }
   const columns = definition.columns.map((column, index): DeclaredColumn => {
     const { name, type } = stored[index]!
     const [before, now] = [column.storedType, type].map(formatPrimitiveType)
     if (before === now) return column
-    if (index >= definition.keyColumns) return { ...column, type: typeOf(column.type, index), storedType: type }
+    if (index >= definition.keyColumns) return { ...column, storedType: type }
     throw new InputError(
       `${location}: another writer changed key column ${name} from ${before} to ${now}, and the order of files and tombstones rests on it: build a new table`,
     )

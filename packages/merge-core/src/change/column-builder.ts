@@ -128,10 +128,13 @@ export class ColumnBuilder {
       case 'double':
         this.doubles[row] = value as number
         break
-      case 'int64':
-        this.halves[2 * row] = Number(BigInt.asIntN(32, value as bigint))
-        this.halves[2 * row + 1] = Number(BigInt.asIntN(32, (value as bigint) >> 32n))
+      case 'int64': {
+        // A declared int, where another writer widened its column.
+        const long = typeof value === 'number' ? BigInt(value) : (value as bigint)
+        this.halves[2 * row] = Number(BigInt.asIntN(32, long))
+        this.halves[2 * row + 1] = Number(BigInt.asIntN(32, long >> 32n))
         break
+      }
       case 'fixed': {
         let rest = value as bigint
         for (let i = FIXED_BYTES - 1; i >= 0; i--) {

@@ -93,8 +93,10 @@ interface PartitionSource {
 function fieldsOf(definition: TableDefinition): PartitionSource[] {
   return definition.partitionBy.map(({ transform, column }) => {
     const { attribute, type, storedType } = definition.columns[column]!
+    const apply = makeTransform(transformText(transform), storedType)
+    const isWidened = type.kind === 'int' && storedType.kind === 'long'
     return {
-      apply: makeTransform(transformText(transform), storedType),
+      apply: isWidened ? (value) => apply(typeof value === 'number' ? BigInt(value) : value) : apply,
       attribute,
       nameBytes: new TextEncoder().encode(attribute),
       type,
