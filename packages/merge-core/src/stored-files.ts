@@ -39,6 +39,12 @@ export async function filesByPartition(
       `${equality}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
     )
   }
+  const foreign = [...live.dataFiles, ...live.deleteFiles].find(({ file }) => file.format.toUpperCase() !== 'PARQUET')
+  if (foreign !== undefined) {
+    throw new InputError(
+      `${foreign.file.path}: an ${foreign.file.format} file, and only Parquet is read; set write.format.default to parquet, rewrite the file with the engine that wrote it, then merge again`,
+    )
+  }
   const deletes = Map.groupBy(live.deleteFiles, ({ file }) => tupleText(file.partition))
   const names = nameMappingOf(state)
   const partitions = new Map<string, StoredFile[]>()

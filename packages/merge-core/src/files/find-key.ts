@@ -3,6 +3,8 @@
 import { compareAt } from '../change/fold.ts'
 import { encodeKeys } from '../change/key-order.ts'
 import type { ByteStrings } from '../change/scanned-lines.ts'
+import { isPresent } from '../columns/column.ts'
+import { takeRows } from '../columns/gather.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { filesThatCanHold, type StoredFile } from './locate.ts'
@@ -33,12 +35,16 @@ export async function findKey(
       const range = file.keyRanges?.[group]
       if (range === undefined || isWithin(range.first, range.last, keys, key)) {
         const columns = await readColumns(file, group, keyFields)
+        // Other engines may have left a part of a key null.
+        const rows = Uint32Array.from({ length: numRows }, (_, row) => row).filter((row) =>
+          columns.every(({ validity }) => isPresent(validity, row)),
+        )
         const stored = encodeKeys(
-          columns,
+          columns.map((column) => takeRows(column, rows)),
           keyFields.map((field) => field.type),
         )
-        for (let row = 0; row < numRows; row++) {
-          if (compareAt(stored, row, keys, key) === 0 && !deleted.has(firstRow + row)) found.push({ file, group, row })
+        for (const [i, row] of rows.entries()) {
+          if (compareAt(stored, i, keys, key) === 0 && !deleted.has(firstRow + row)) found.push({ file, group, row })
         }
       }
       firstRow += numRows

@@ -4,8 +4,9 @@ import { compareAt } from '../change/fold.ts'
 import { encodeKeys } from '../change/key-order.ts'
 import { orderByBytes } from '../change/order-keys.ts'
 import { encodeVersions } from '../change/version.ts'
-import type { Column } from '../columns/column.ts'
+import { type Column, nullCount } from '../columns/column.ts'
 import { concat, takeRows } from '../columns/gather.ts'
+import { DamagedObjectError } from '../errors.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
 import { type OpenFile, readColumns } from './open-file.ts'
 import { readPositionDeletes } from './position-deletes.ts'
@@ -16,8 +17,22 @@ export async function readLatestRows(context: MergeContext, files: readonly Open
   return latestRows(context, joined(context, rows))
 }
 
-/** All rows of a file that no position delete names. */
+/** All rows of a file that no position delete names. Throws DamagedObjectError where one of them lacks a part of its key. */
 async function liveRows(context: MergeContext, file: OpenFile): Promise<Column[]> {
+  const columns = await undeletedRows(context, file)
+  for (const [index, { name }] of keyFieldsOf(context).entries()) {
+    const { validity, rows } = columns[index]!
+    const nulls = nullCount(validity, rows)
+    if (nulls === 0) continue
+    throw new DamagedObjectError(
+      file.stored.file.path,
+      `key column ${name} is null in ${nulls} rows; delete them with the engine that wrote them, and merge again`,
+    )
+  }
+  return columns
+}
+
+async function undeletedRows(context: MergeContext, file: OpenFile): Promise<Column[]> {
   const groups: Column[][] = []
   for (let group = 0; group < file.footer.rowGroups.length; group++) {
     groups.push(await readColumns(file, group, context.fields))
