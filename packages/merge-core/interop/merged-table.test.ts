@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { advanceMain } from '../src/iceberg/catalog.ts'
 import { liveFiles, newSnapshotId, prepareSnapshot } from '../src/iceberg/snapshot.ts'
-import { InputError, type MergeReport, readTable, tableHistory } from '../src/index.ts'
+import { explainKey, InputError, type MergeReport, readTable, tableHistory } from '../src/index.ts'
 import { localStore } from '../src/store/local.ts'
 import type { Item, TableSpec } from '../test/change-sets.ts'
 import type { Cells } from '../test/model.ts'
@@ -552,14 +552,13 @@ describeWith('spark', 'tables that merges made', () => {
     await t.merge()
     await expectRead(t, t.rows().values())
 
-    // What did not fit before fits now.
+    // What fits is told by the declared type, as before; an int may be spelled in more ways than one.
     const [item] = sampleItems(t.spec, 1, 3)
-    const number = (N: string) => ({ raw: { N }, cell: N, extra: null })
-    const large = [
-      ['small', number('9007199254740993')],
-      ['price', number('-123456789012345678.25')],
+    const spelled = [
+      ['small', { raw: { N: '-0.2147483648E10' }, cell: '-2147483648', extra: null }],
+      ['price', { raw: { N: '10000000000' }, cell: null, extra: { N: '10000000000' } }],
     ] as const
-    t.change(keyOf(t.spec, 'c', '1'), { ...item!, declared: new Map([...item!.declared, ...large]) })
+    t.change(keyOf(t.spec, 'c', '1'), { ...item!, declared: new Map([...item!.declared, ...spelled]) })
     await t.merge()
     await expectRead(t, t.rows().values())
   })
@@ -685,6 +684,94 @@ pq.write_table(pa.table({
     t.put('cc')
     t.remove('aa')
     await expectInOrder(t, await t.merge())
+    await expectRead(t, t.rows().values())
+  })
+
+  it('take files that Spark wrote outside of Iceberg, with their own types of times and numbers', async () => {
+    const t = await filled('spark_files_added')
+    const path = join(folder, 'spark-parquet')
+    await engines.sparkRun(`
+spark.sql('''select 'bb' as pk, 1 as sk, timestamp'1969-12-31 23:59:59.999999Z' as created_at, timestamp'2024-02-29 12:00:00.5Z' as seen,
+  cast(1.50 as decimal(12, 2)) as price, cast(-0.000000001 as decimal(38, 9)) as wide, cast(7 as int) as counted,
+  date'2024-02-29' as born, X'00ff' as blob, cast(0.1 as float) as ratio''').write.parquet('${path}')`)
+    await engines.spark(
+      `call lake.system.add_files(table => 'db.spark_files_added', source_table => '\`parquet\`.\`${path}\`')`,
+    )
+    const bb = foreignCells(t.spec, {
+      pk: 'bb',
+      sk: '1',
+      created_at: '-1',
+      seen: '1709208000500000',
+      price: '1.50',
+      wide: '-0.000000001',
+      counted: '7',
+      born: '19782',
+      blob: '00ff',
+      ratio: '0.10000000149011612',
+    })
+    t.put('b')
+    await expectInOrder(t, await t.merge())
+    await expectRead(t, [...t.rows().values(), bb])
+  })
+
+  it('follow when Spark widens a column that the table is partitioned by', async () => {
+    const t = await filled(
+      'partition_widened',
+      tableOf(['string', 'long'], ['identity(small)', 'truncate(price, 50)'], SMALL),
+    )
+    await spark(t, 'alter table $t alter column small type bigint')
+    await spark(t, 'alter table $t alter column price type decimal(20,2)')
+    for (const [pk] of LETTERS.slice(0, 6)) t.put(pk)
+    t.remove('h')
+    await t.merge()
+    await expectRead(t, t.rows().values())
+  })
+
+  it('leave out partitions that Spark deletes whole', async () => {
+    const t = await filled('partition_deleted', BY_REGION)
+    await spark(t, "delete from $t where region = 'us'")
+    const standing = () => [...t.rows().values()].filter(({ region }) => region !== 'us')
+    await expectRead(t, standing())
+    t.remove('a')
+    t.remove('b')
+    await t.merge()
+    await expectRead(t, standing())
+    await spark(t, 'truncate table $t')
+    t.put('c')
+    await t.merge()
+    await expectRead(
+      t,
+      [...t.rows().values()].filter(({ pk }) => pk === 'c'),
+    )
+  })
+
+  it('refuse data files of another format by name, until Spark rewrites them', async () => {
+    const t = await filled('avro_added')
+    await spark(t, `alter table $t set tblproperties ('write.format.default' = 'avro')`)
+    await spark(t, `insert into $t (pk, sk) values ('bb', 1)`)
+    t.put('b')
+    await expectRefused(t, /\.avro: an AVRO file, and only Parquet/i)
+    await spark(t, `alter table $t set tblproperties ('write.format.default' = 'parquet')`)
+    await engines.spark(
+      "call lake.system.rewrite_data_files(table => 'db.avro_added', options => map('rewrite-all', 'true'))",
+    )
+    await t.merge()
+    await expectRead(t, [...t.rows().values(), foreignCells(t.spec, { pk: 'bb', sk: '1' })])
+  })
+
+  it('defer changes of a file in which Spark left a key column null, until it deletes the row', async () => {
+    const t = await filled('null_keys')
+    await spark(t, 'alter table $t drop identifier fields pk, sk')
+    await spark(t, 'alter table $t alter column sk drop not null')
+    await spark(t, `insert into $t (pk, sk, note) values ('bb', null, 'no key'), ('b', 1, 'b')`)
+    t.put('b')
+    const { damaged } = await t.merge({ exitCode: 21, lines: { read: 1, deferred: 1 } })
+    expect(damaged[0]!.message).toMatch(/key column sk is null in 1 rows; delete them/)
+    const { rows } = await explainKey(t.table, { pk: 'b', sk: 1n })
+    expect(rows.map(({ stream }) => stream === null).sort()).toEqual([false, true])
+    await spark(t, `alter table $t set tblproperties ('write.delete.mode' = 'merge-on-read')`)
+    await spark(t, 'delete from $t where sk is null')
+    await t.merge()
     await expectRead(t, t.rows().values())
   })
 

@@ -93,8 +93,8 @@ export interface SharedTable {
   readonly table: Table
   /** Lands with the next merge. Without an item: a removal. */
   change(key: Key, item: Item | null): void
-  /** Merges what was changed since the last time. */
-  merge(): Promise<MergeReport>
+  /** Merges what was changed since the last time. Where the report is expected to be another one, the changes wait for the next. */
+  merge(expected?: object): Promise<MergeReport>
   /** The rows by the model, as if nobody else had written. */
   rows(): Map<string, Cells>
 }
@@ -140,7 +140,7 @@ export async function createSharedTable(
     else items.set(id, item)
   }
 
-  async function merge(): Promise<MergeReport> {
+  async function merge(expected?: object): Promise<MergeReport> {
     const object: LandedObject = {
       name: `${commits}.ndjson`,
       bytes: encodeObject(
@@ -154,6 +154,10 @@ export async function createSharedTable(
     expect(put.kind).toBe(refused ? 'conflict' : 'ok')
     refused = true
     const report = await mergeLanding(table, [landing])
+    if (expected !== undefined) {
+      expect(report).toMatchObject(expected)
+      return report
+    }
     expect(report).toMatchObject({
       exitCode: 0,
       conflicts: 0,
