@@ -76,6 +76,20 @@ describe('the order of byte strings', () => {
     check(values.flatMap((value) => [Uint8Array.of(7, value), Uint8Array.of(value, 7), Uint8Array.of(value)]))
   })
 
+  it('holds for two strings that differ in one place, wherever it is, among strings of every byte at every place', () => {
+    const places = 24
+    const around = Array.from({ length: 256 }, (_, i) =>
+      Uint8Array.from({ length: places }, (_, place) => (i * (2 * place + 1) + 37 * place) % 256),
+    )
+    for (let place = 0; place < places; place++) {
+      check([
+        ...around,
+        new Uint8Array(places).fill(2, place, place + 1),
+        new Uint8Array(places).fill(1, place, place + 1),
+      ])
+    }
+  })
+
   it('holds for keys as they occur', () => {
     const hash = (i: number) => Math.imul(i + 1, 0x9e3779b1) >>> 0
     const hex = (i: number) => hash(i).toString(16).padStart(8, '0')

@@ -220,8 +220,7 @@ export function fold(
     const partition = lines.partition[line]!
     const oldPartition = lines.oldPartition[line]!
     let lineClass = OPEN
-    if (removal !== null && line !== removal && compareAt(lines.versions, line, lines.versions, removal) < 0)
-      lineClass = SUPERSEDED
+    if (removal !== null && compareAt(lines.versions, line, lines.versions, removal) < 0) lineClass = SUPERSEDED
     else if (isBelowTombstone(group, line)) lineClass = classBelowTombstone(partition)
     else if (!changes.add(PUT, partition, line, expiry)) lineClass = SUPERSEDED
     if (oldPartition >= 0 && oldPartition !== partition) changes.add(CLEAR, oldPartition, line, NO_EXPIRY)

@@ -131,8 +131,7 @@ function compareLower(a: Uint8Array | null, b: Uint8Array | null): number {
 
 /** Whether `later`, whose lower bound is not below that of `earlier`, starts before `earlier` ends. */
 function overlaps(earlier: Bounds, later: Bounds): boolean {
-  if (later.lower === null || earlier.upper === null) return true
-  return isAtOrBelowUpper(earlier, later.lower, 0, later.lower.length)
+  return later.lower === null || isAtOrBelowUpper(earlier, later.lower, 0, later.lower.length)
 }
 
 function isAtOrBelowUpper(bounds: Bounds, bytes: Uint8Array, start: number, end: number): boolean {
