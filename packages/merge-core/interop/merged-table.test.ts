@@ -97,8 +97,7 @@ describeWith('spark', 'tables that merges made', () => {
 
   interface Predicate {
     readonly spark: string
-    readonly duckdb?: string
-    readonly pyiceberg?: string
+    readonly pyiceberg: string
     readonly holds: (cells: Cells) => boolean
   }
   const number = (cell: string | null) => (cell === null ? Number.NaN : Number(cell))
@@ -280,7 +279,7 @@ describeWith('spark', 'tables that merges made', () => {
         expect(ids(found.get(i) ?? []), `${engine}: ${sql}`).toEqual(expected(holds))
       }
     }
-    const filters = [...equalities('pyiceberg'), ...ranges.map(({ pyiceberg, holds }) => ({ sql: pyiceberg!, holds }))]
+    const filters = [...equalities('pyiceberg'), ...ranges.map(({ pyiceberg, holds }) => ({ sql: pyiceberg, holds }))]
     for (const { sql, holds } of filters) {
       expect(ids(await engines.pyiceberg(path, { rowFilter: sql })), `pyiceberg: ${sql}`).toEqual(expected(holds))
     }
