@@ -87,7 +87,7 @@ export function filesThatCanHold(
     .map((bounds) => bounds.stored)
 }
 
-/** A task that touches a small file takes in a neighbour, so that small files do not pile up. Tasks stay disjoint. */
+/** A task takes in the cluster before its own where one of the two is small, so that small files do not pile up. Tasks stay disjoint. */
 function joinSmall(
   clusters: readonly (readonly Bounds[])[],
   ranges: readonly { first: number; last: number; from: number; to: number }[],
