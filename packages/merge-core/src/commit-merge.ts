@@ -7,7 +7,7 @@ import { APPLIED, DEFERRED, QUARANTINED, STALE, SUPERSEDED, TTL_KEPT, tombstones
 import type { QuarantinedLine } from './change/scanned-lines.ts'
 import { advanceMain } from './iceberg/catalog.ts'
 import { currentSnapshot, snapshotById } from './iceberg/metadata.ts'
-import { liveFiles, newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
+import { newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
 import { invariant } from './invariant.ts'
 import type { MergedBatch } from './merge-batch.ts'
 import { addToLedger, type LedgerEntry } from './protected/ledger.ts'
@@ -71,13 +71,12 @@ export async function commitMerge(
   const ledgerFiles = await addToLedger(folder, state.ledgerFiles, entries)
   const lists = await writeStateLists(folder, state, tombstoneFiles, ledgerFiles)
 
-  const live = await liveFiles(store, metadata)
   const removed = merged.results.flatMap((result) => result.removed.map((file) => file.path))
   const snapshot = await prepareSnapshot({
     store,
     metadata,
-    live,
-    removed: [...removed, ...idleDeletes(live, removed)],
+    live: merged.live,
+    removed: [...removed, ...idleDeletes(merged.live, removed)],
     added: merged.results.flatMap((result) => result.added),
     summary: { [PROPERTY.commitId]: commitId, 'lastwrite.state-lists': lists, ...summaryCounts(report.lines) },
     snapshotId,

@@ -10,6 +10,7 @@ import {
   CLEAR,
   DEFERRED,
   type FoldedChanges,
+  type KeyGroups,
   OPEN,
   OPEN_OUTDONE,
   QUARANTINED,
@@ -21,16 +22,17 @@ import { PUT, REMOVE } from './change/scanned-lines.ts'
 import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
 import { INSERTED, type IncomingChanges, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
-import { locate, type MergeTask, type StoredFile } from './files/locate.ts'
+import { locate, type MergeTask } from './files/locate.ts'
 import type { MergeContext } from './files/merge-context.ts'
 import { type MergeResult, mergeFiles } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
+import type { LiveFiles } from './iceberg/snapshot.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
-import { filesByPartition, mergeContextOf } from './stored-files.ts'
+import { loadFiles, mergeContextOf, type StoredFiles } from './stored-files.ts'
 import type { Table } from './table.ts'
 import type { TableState } from './table-state.ts'
 
@@ -50,6 +52,8 @@ export interface MergedBatch {
   readonly rows: { readonly inserted: number; readonly replaced: number; readonly removed: number }
   readonly movedOut: number
   readonly damaged: readonly DamagedObjectError[]
+  /** The files of the snapshot that it was merged against. */
+  readonly live: LiveFiles
   /** Live data files that no task replaced. */
   readonly filesKept: number
 }
@@ -63,7 +67,7 @@ export interface BatchHooks {
 export interface RoutedBatch {
   readonly folded: FoldedBatch
   readonly tasks: readonly PartitionTask[]
-  readonly files: ReadonlyMap<string, readonly StoredFile[]>
+  readonly files: StoredFiles
 }
 
 /** @param fileNames starts the name of each file that is written, never used before */
@@ -91,7 +95,7 @@ export async function mergeBatch(
       hooks.onTask(index + 1, routed.tasks.length)
     }
     if (failed.length === 0) return settleLines(batch, routed, merged, damaged)
-    for (const task of failed) deferKeys(batch, routed.folded.fold.changes, task, excluded)
+    for (const task of failed) deferKeys(batch.groups, routed.folded.fold.changes, task, excluded)
   }
 }
 
@@ -108,8 +112,8 @@ export async function routeBatch(
   const standing = await timed('fold', () =>
     lookUpTombstones(store, state.tombstoneFiles, keyFields, batch.groups.keys),
   )
-  const files = await timed('plan', () => filesByPartition(table, state))
-  const filesOf = (partition: number) => files.get(tupleText(batch.lines.partitions[partition]!)) ?? []
+  const files = await timed('plan', () => loadFiles(table, state))
+  const filesOf = (partition: number) => files.byPartition.get(tupleText(batch.lines.partitions[partition]!)) ?? []
   const limits = { floor: state.floor, watermark: state.watermark, partitionedByKey: definition.partitionedByKey }
   const isAbsent = async (changes: FoldedChanges, change: number) =>
     !(await holdsKey(store, filesOf(changes.partition[change]!), keyFields, batch.groups.keys, changes.key[change]!))
@@ -176,17 +180,11 @@ function taskIdentity(context: MergeContext, task: PartitionTask, incoming: Inco
   return hash.digest('hex')
 }
 
-function deferKeys(
-  { lines, groups }: GroupedBatch,
-  changes: FoldedChanges,
-  task: MergeTask,
-  excluded: Uint8Array,
-): void {
-  for (let change = task.from; change < task.to; change++) {
+function deferKeys(groups: KeyGroups, changes: FoldedChanges, { from, to }: MergeTask, excluded: Uint8Array): void {
+  for (let change = from; change < to; change++) {
     const key = changes.key[change]!
     for (let i = groups.starts[key]!; i < groups.starts[key + 1]!; i++) excluded[groups.order[i]!] = DEFERRED
   }
-  invariant(lines.count === excluded.length, 'every line has its class')
 }
 
 /** Gives every open line its class by what the stored rows made of its change. */
@@ -221,7 +219,6 @@ function settleLines(
     }
   }
   invariant(!lineClass.includes(OPEN) && !lineClass.includes(OPEN_OUTDONE), 'every line ends in a class')
-  const filesLive = [...files.values()].reduce((sum, stored) => sum + stored.length, 0)
   const filesRemoved = merged.reduce((sum, { result }) => sum + result.removed.length, 0)
   return {
     batch,
@@ -231,6 +228,7 @@ function settleLines(
     rows,
     movedOut,
     damaged,
-    filesKept: filesLive - filesRemoved,
+    live: files.live,
+    filesKept: files.live.dataFiles.length - filesRemoved,
   }
 }

@@ -74,7 +74,7 @@ export async function planMerge(
   const sum = (of: (landed: ScannedLanding) => number) => readable.reduce((total, landed) => total + of(landed), 0)
   const spec = defaultSpec(state.loaded.metadata)
   const fileBytes = tasks.reduce((total, task) => total + bytesOf(task.files), 0)
-  const tableBytes = [...files.values()].reduce((total, each) => total + bytesOf(each), 0)
+  const tableBytes = bytesOf(files.live.dataFiles)
   return {
     table: state.definition.table,
     location: table.location,

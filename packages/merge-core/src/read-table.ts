@@ -20,7 +20,7 @@ import { invariant } from './invariant.ts'
 import type { Field } from './primitive-type.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
 import { storeLocation } from './store/stored-object.ts'
-import { filesByPartition } from './stored-files.ts'
+import { loadFiles } from './stored-files.ts'
 import type { Table } from './table.ts'
 import { loadState } from './table-state.ts'
 
@@ -50,7 +50,7 @@ export async function* readBatches(table: Table, options: ReadOptions = {}): Asy
   const state = await loadState(table)
   const fields = fieldsByName(state.fields, options.columns)
   const { store } = table.environment
-  for (const stored of [...(await filesByPartition(table, state, options.snapshot)).values()].flat()) {
+  for (const stored of [...(await loadFiles(table, state, options.snapshot)).byPartition.values()].flat()) {
     const file = await openFile(store, stored)
     const deleted = await readPositionDeletes(store, stored)
     let firstRow = 0
@@ -90,7 +90,7 @@ export async function snapshotFiles(
 ): Promise<SnapshotFile[]> {
   const state = await loadState(table)
   const spec = defaultSpec(state.loaded.metadata)
-  const files = [...(await filesByPartition(table, state, options.snapshot)).values()].flat()
+  const files = [...(await loadFiles(table, state, options.snapshot)).byPartition.values()].flat()
   return files.map(({ file, deletes }) => ({
     path: storeLocation(file.path),
     rows: file.records,
@@ -156,7 +156,7 @@ export async function explainKey(table: Table, key: Readonly<Record<string, Part
   const keys = singleKey(keyFields, key)
   const spec = defaultSpec(metadata)
   const rows: KeyExplanation['rows'][number][] = []
-  for (const files of (await filesByPartition(table, state)).values()) {
+  for (const files of (await loadFiles(table, state)).byPartition.values()) {
     for (const { file, group, row } of await findKey(store, files, keyFields, keys, 0)) {
       const columns = await readColumns(file, group, state.fields)
       const values = Object.fromEntries(

@@ -5,6 +5,7 @@ import { InputError } from './errors.ts'
 import type { StoredFile } from './files/locate.ts'
 import type { MergeContext } from './files/merge-context.ts'
 import { defaultSpec, snapshotById } from './iceberg/metadata.ts'
+import type { PartitionSpec } from './iceberg/schema.ts'
 import { type LiveFile, type LiveFiles, liveFiles } from './iceberg/snapshot.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import type { NameMapping } from './parquet/read-footer.ts'
@@ -14,58 +15,67 @@ import type { TableState } from './table-state.ts'
 /** Iceberg's own property for files without field ids. */
 export const NAME_MAPPING = 'schema.name-mapping.default'
 
-/** The live data files of a snapshot by partition (`tupleText` of its tuple), with the delete files that apply to each. */
-export async function filesByPartition(
-  table: Table,
-  state: TableState,
-  snapshot?: bigint,
-): Promise<Map<string, StoredFile[]>> {
-  if (snapshot !== undefined && snapshotById(state.loaded.metadata, snapshot) === null) {
+export interface StoredFiles {
+  readonly live: LiveFiles
+  /** The live data files by partition (`tupleText` of its tuple), with the delete files that apply to each. */
+  readonly byPartition: ReadonlyMap<string, readonly StoredFile[]>
+}
+
+/**
+ * The files of a snapshot, by default the current one.
+ * @throws InputError where there is no such snapshot, or it holds files that are not supported
+ */
+export async function loadFiles(table: Table, state: TableState, snapshot?: bigint): Promise<StoredFiles> {
+  const { metadata } = state.loaded
+  if (snapshot !== undefined && snapshotById(metadata, snapshot) === null) {
     throw new InputError(
       `${state.location}: there is no snapshot ${snapshot}; "lastwrite history" lists those that are kept`,
     )
   }
-  const live = await liveFiles(table.environment.store, state.loaded.metadata, snapshot)
-  const { 'spec-id': specId, fields } = defaultSpec(state.loaded.metadata)
-  const constantsOf = (partition: readonly PartitionValue[]) =>
-    new Map(
-      fields.flatMap(({ transform, 'source-id': id }, i) =>
-        transform === 'identity' ? [[id, partition[i]!] as const] : [],
-      ),
-    )
-  const equality = live.equalityDeletes[0]
-  if (equality !== undefined) {
-    throw new InputError(
-      `${equality}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
-    )
-  }
-  const foreign = [...live.dataFiles, ...live.deleteFiles].find(({ file }) => file.format.toUpperCase() !== 'PARQUET')
-  if (foreign !== undefined) {
-    throw new InputError(
-      `${foreign.file.path}: an ${foreign.file.format} file, and only Parquet is read; set write.format.default to parquet, rewrite the file with the engine that wrote it, then merge again`,
-    )
-  }
-  const deletes = Map.groupBy(live.deleteFiles, ({ file }) => tupleText(file.partition))
+  const live = await liveFiles(table.environment.store, metadata, snapshot)
+  const spec = defaultSpec(metadata)
+  refuseUnsupported(live, spec)
   const names = nameMappingOf(state)
-  const partitions = new Map<string, StoredFile[]>()
-  for (const entry of live.dataFiles) {
-    if (entry.specId !== specId)
-      throw new InputError(
-        `${entry.file.path}: written under partition spec ${entry.specId}, the table's is ${specId}; rewrite it under the table's spec`,
-      )
-    const partition = tupleText(entry.file.partition)
-    const applying = (deletes.get(partition) ?? []).filter((other) => applies(other, entry))
-    const files = partitions.get(partition)
-    const stored = {
+  const deletes = Map.groupBy(live.deleteFiles, ({ file }) => tupleText(file.partition))
+  const stored = live.dataFiles.map((entry) => {
+    const applying = (deletes.get(tupleText(entry.file.partition)) ?? []).filter((other) => applies(other, entry))
+    return {
       file: entry.file,
       deletes: applying.map(({ file }) => file),
       names,
-      constants: constantsOf(entry.file.partition),
+      constants: constantsOf(spec, entry.file.partition),
     }
-    if (files === undefined) partitions.set(partition, [stored])
-    else files.push(stored)
+  })
+  return { live, byPartition: Map.groupBy(stored, ({ file }) => tupleText(file.partition)) }
+}
+
+function refuseUnsupported(live: LiveFiles, { 'spec-id': specId }: PartitionSpec): void {
+  for (const path of live.equalityDeletes) {
+    throw new InputError(
+      `${path}: equality deletes are not supported; let the engine that wrote it rewrite its data files, then merge again`,
+    )
   }
-  return partitions
+  for (const { file, specId: writtenUnder } of [...live.dataFiles, ...live.deleteFiles]) {
+    if (file.format.toUpperCase() !== 'PARQUET') {
+      throw new InputError(
+        `${file.path}: an ${file.format} file, and only Parquet is read; set write.format.default to parquet, rewrite the file with the engine that wrote it, then merge again`,
+      )
+    }
+    if (writtenUnder !== specId) {
+      throw new InputError(
+        `${file.path}: written under partition spec ${writtenUnder}, the table's is ${specId}; rewrite it under the table's spec`,
+      )
+    }
+  }
+}
+
+/** The columns whose value is that of the partition, by field id: files of Hive tables leave them out. */
+function constantsOf({ fields }: PartitionSpec, partition: readonly PartitionValue[]): Map<number, PartitionValue> {
+  return new Map(
+    fields.flatMap(({ transform, 'source-id': id }, i) =>
+      transform === 'identity' ? [[id, partition[i]!] as const] : [],
+    ),
+  )
 }
 
 /** Whether position deletes may name rows of a data file of the same partition. */
