@@ -11,11 +11,10 @@ import { newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
 import { invariant } from './invariant.ts'
 import type { MergedBatch } from './merge-batch.ts'
 import { addToLedger, type LedgerEntry } from './protected/ledger.ts'
-import { quarantineObject, writeQuarantine } from './protected/quarantine.ts'
+import { type QuarantinedLines, quarantineObject, writeQuarantine } from './protected/quarantine.ts'
 import { formatStateFiles, type StateFile, type StateFolder } from './protected/state-file.ts'
 import { addTombstones } from './protected/tombstones.ts'
 import { type CommitReport, type LineCounts, noLines } from './report.ts'
-import type { ScannedLanding } from './scan-landing.ts'
 import { createObject, failureError } from './store/stored-object.ts'
 import { idleDeletes } from './stored-files.ts'
 import type { Table } from './table.ts'
@@ -120,7 +119,7 @@ async function writeStateLists(
   return path
 }
 
-/** The entries of all objects whose every line has found its class for good; their bad lines are in quarantine by then. */
+/** The entries of all objects whose every line has found its class for good; what is bad of them is in quarantine by then. */
 async function ledgerEntries(
   folder: StateFolder,
   merged: MergedBatch,
@@ -128,45 +127,37 @@ async function ledgerEntries(
   commitId: string,
   snapshot: bigint,
 ): Promise<LedgerEntry[]> {
-  const { landing } = merged.batch
-  const bad = landing.map((landed, index) => quarantinedLines(merged, landed, index))
-  const complete = landing.map((_, index) => counts[index]!.deferred === 0)
-  const withBadLines = landing
-    .map((landed, index) => ({ object: landed.object.path, lines: bad[index]! }))
-    .filter(({ lines }, index) => complete[index] && lines.length > 0)
-  const linesPath = withBadLines.length === 0 ? null : await writeQuarantine(folder, commitId, withBadLines)
-  const entries: LedgerEntry[] = []
-  for (const [index, { object, etag, scanned }] of landing.entries()) {
-    if (!complete[index]) continue
-    const brokenPath = scanned.broken === null ? null : await quarantineObject(folder, { ...object, etag })
-    const { read, applied, superseded, stale, quarantined, otherTable, ttlKept } = counts[index]!
-    entries.push({
+  const complete = [...merged.batch.landing.entries()].filter(([index]) => counts[index]!.deferred === 0)
+  const bad: QuarantinedLines[] = []
+  for (const [index, { object, etag, scanned }] of complete) {
+    const lines = badLines(merged, index)
+    if (scanned.broken !== null)
+      lines.push(brokenEntry(scanned.broken, await quarantineObject(folder, { ...object, etag })))
+    bad.push({ object: object.path, lines })
+  }
+  const withBadLines = bad.filter(({ lines }) => lines.length > 0)
+  const path = withBadLines.length === 0 ? null : await writeQuarantine(folder, commitId, withBadLines)
+  return complete.map(([index, { object, etag, scanned }], i): LedgerEntry => {
+    const { read: lines, deferred: _, ...classes } = counts[index]!
+    return {
       object: object.path,
       etag,
       bytes: object.objectBytes,
-      lines: read,
-      applied,
-      superseded,
-      stale,
-      quarantined,
-      otherTable,
-      ttlKept,
+      lines,
+      ...classes,
       status: scanned.broken === null ? 'merged' : 'broken',
-      quarantine: bad[index]!.length > 0 ? linesPath : brokenPath,
+      quarantine: bad[i]!.lines.length > 0 ? path : null,
       snapshot,
-    })
-  }
-  return entries
+    }
+  })
 }
 
-function quarantinedLines(
-  { batch, folded }: MergedBatch,
-  { scanned }: ScannedLanding,
-  object: number,
-): QuarantinedLine[] {
+/** The lines of a landing object that have no effect: those that the scan refused, and those that turned out so later. */
+function badLines({ batch, folded }: MergedBatch, index: number): QuarantinedLine[] {
+  const { scanned } = batch.landing[index]!
   const { lines } = scanned
   const late = folded.quarantined
-    .filter(({ line }) => batch.lines.object[line] === object)
+    .filter(({ line }) => batch.lines.object[line] === index)
     .map(({ line, reason, message }): QuarantinedLine => {
       const row = batch.lines.row[line]!
       return {
@@ -177,6 +168,16 @@ function quarantinedLines(
       }
     })
   return [...scanned.quarantined, ...late]
+}
+
+/** Stands for the whole object: line 0 is none of its lines. */
+function brokenEntry(why: string, copy: string): QuarantinedLine {
+  return {
+    line: 0,
+    reason: 'broken-object',
+    message: `${why}; the object is kept whole as ${copy}`,
+    text: new Uint8Array(0),
+  }
 }
 
 const COUNT_OF_CLASS = {

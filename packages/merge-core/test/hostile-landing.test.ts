@@ -276,6 +276,13 @@ describe('a landing object', () => {
       ([path]) => path.includes('/_lastwrite/') && path.includes('/quarantine/objects/'),
     )
     expect(copies.map(([, { bytes }]) => Buffer.from(bytes).equals(cut))).toEqual([true])
+    expect(await quarantine(of)).toContainEqual(
+      expect.objectContaining({
+        reason: 'broken-object',
+        object: `${LANDING}cut.ndjson.gz`,
+        message: expect.stringContaining(copies[0]![0]),
+      }),
+    )
     const statuses = (await ledger(of.store)).map(({ object, status }) => [object.slice(LANDING.length), status])
     expect(statuses.sort()).toEqual([
       ['cut.ndjson.gz', 'broken'],

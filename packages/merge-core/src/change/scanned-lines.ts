@@ -76,6 +76,7 @@ export type QuarantineReason =
   | 'line-too-long'
   | 'item-unavailable'
   | 'below-watermark'
+  | 'broken-object'
 
 export interface ScannedObject {
   readonly lines: ScannedLines
