@@ -69,11 +69,18 @@ async function fetchItems(store: ObjectStore, scanned: ScannedObject, definition
       itemsUnavailable.set(row, item)
       continue
     }
+    if (!definition.partitionedByKey) {
+      const tuple = partitionOfItem(definition, item)
+      if (tuple === null) {
+        itemsUnavailable.set(row, `itemAt s3://${location.bucket}/${location.key}: is no item in DynamoDB JSON`)
+        continue
+      }
+      partition[row] = partitions.push(tuple) - 1
+    }
     itemStart[row] = textBytes
     textBytes += item.length
     itemEnd[row] = textBytes
     texts.push(item)
-    if (!definition.partitionedByKey) partition[row] = partitions.push(partitionOfItem(definition, item)) - 1
   }
   const whole: ScannedLines = {
     ...lines,

@@ -73,11 +73,11 @@ export function makePartitioner(definition: TableDefinition): Partitioner {
 
 /**
  * The partition of an item that was fetched from an object of its own: `itemBytes` is its DynamoDB JSON `{"pk":{"S":"x"},…}`.
- * Throws where it is no JSON object.
+ * Null where it is no JSON object.
  */
-export function partitionOfItem(definition: TableDefinition, itemBytes: Uint8Array): PartitionValue[] {
+export function partitionOfItem(definition: TableDefinition, itemBytes: Uint8Array): PartitionValue[] | null {
   const members = membersOf(itemBytes, 0, itemBytes.length)
-  if (members === null) throw new Error('the item is not a JSON object')
+  if (members === null) return null
   return fieldsOf(definition).map((field) => field.apply(valueIn(members, field)))
 }
 
