@@ -1,13 +1,11 @@
-import type { KeyExplanation, PrimitiveType } from '@lastwrite/merge-core'
+import type { PartitionValue, PrimitiveType } from '@lastwrite/merge-core'
 import { exactNumber } from './print.ts'
-
-type Value = KeyExplanation['key'][string]
 
 const MS_PER_DAY = 86_400_000
 const MICROS_PER_SECOND = 1_000_000n
 
 /** A column's value as JSON shows it to people: days and times in ISO 8601, decimals and longs with all their digits. */
-export function jsonValue(type: PrimitiveType, value: Value): unknown {
+export function jsonValue(type: PrimitiveType, value: PartitionValue): unknown {
   if (value === null) return null
   switch (type.kind) {
     case 'date':
@@ -29,7 +27,8 @@ function isoTimeOfMicros(micros: bigint): string {
   return fraction === 0n ? `${second}Z` : `${second}.${String(fraction).padStart(6, '0')}Z`
 }
 
-function decimalText(unscaled: bigint, scale: number): string {
+/** All digits of a decimal, those behind the point included. */
+export function decimalText(unscaled: bigint, scale: number): string {
   const sign = unscaled < 0n ? '-' : ''
   const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, '0')
   const point = digits.length - scale

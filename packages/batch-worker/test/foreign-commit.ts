@@ -8,17 +8,23 @@ import type { DataFile } from '../../merge-core/src/iceberg/manifest.ts'
 import { currentSchema } from '../../merge-core/src/iceberg/metadata.ts'
 import { schemaOf } from '../../merge-core/src/iceberg/schema.ts'
 import { liveFiles, newSnapshotId, prepareSnapshot } from '../../merge-core/src/iceberg/snapshot.ts'
+import type { PartitionValue } from '../../merge-core/src/iceberg/transform.ts'
 
 const store = localStore()
 const environment = nodeEnvironment(store)
 
-/** A data file, or a position delete file, of a table without partitions. */
-export function foreignFile(path: string, content: 'data' | 'deletes', records: number): DataFile {
+/** A data file, or a position delete file, of a table without partitions, or of the partition of these values. */
+export function foreignFile(
+  path: string,
+  content: 'data' | 'deletes',
+  records: number,
+  partition: readonly PartitionValue[] = [],
+): DataFile {
   return {
     content: content === 'data' ? 0 : 1,
     path,
     format: 'PARQUET',
-    partition: [],
+    partition,
     records,
     fileBytes: statSync(path.replace(/^file:\/*/, '/')).size,
     columnBytes: new Map(),

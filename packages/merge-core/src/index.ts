@@ -1,5 +1,6 @@
 export type { Environment } from './environment.ts'
 export { DamagedObjectError, InputError, TryAgainError } from './errors.ts'
+export type { PartitionValue } from './iceberg/transform.ts'
 export { keyFromJson } from './key-from-json.ts'
 export { type MergeOptions, type MergeProgress, mergeLanding } from './merge.ts'
 export { nodeEnvironment } from './node-environment.ts'

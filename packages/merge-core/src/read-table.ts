@@ -80,6 +80,8 @@ export interface SnapshotFile {
   readonly fileBytes: number
   /** The partition's folder, for example `pk_bucket=3`; empty for a table without partitions. */
   readonly partition: string
+  /** By field id: the value of columns that the file may lack, as its partition is of that value. */
+  readonly constants: ReadonlyMap<number, PartitionValue>
   readonly deleteFiles: readonly string[]
 }
 
@@ -91,11 +93,12 @@ export async function snapshotFiles(
   const state = await loadState(table)
   const spec = defaultSpec(state.loaded.metadata)
   const files = [...(await loadFiles(table, state, options.snapshot)).byPartition.values()].flat()
-  return files.map(({ file, deletes }) => ({
+  return files.map(({ file, deletes, constants }) => ({
     path: storeLocation(file.path),
     rows: file.records,
     fileBytes: file.fileBytes,
     partition: partitionPath(spec, file.partition),
+    constants,
     deleteFiles: deletes.map(({ path }) => storeLocation(path)),
   }))
 }

@@ -38,7 +38,11 @@ async function sql(text: string, query: string, options: SqlOptions): Promise<vo
   const result = await querySnapshot(query, table.definition.table, {
     fields: state.fields,
     names: nameMappingOf(state),
-    files: files.map((file) => ({ path: toPath(file.path), deleteFiles: file.deleteFiles.map(toPath) })),
+    files: files.map(({ path, constants, deleteFiles }) => ({
+      path: toPath(path),
+      constants,
+      deleteFiles: deleteFiles.map(toPath),
+    })),
   })
   await (options.json ? printRowsAsJson(result) : printRowsAsTable(result))
 }
