@@ -20,8 +20,7 @@ import { ITEM_FIELDS, itemColumns } from './item-rows.ts'
 
 const ROWS = Number(process.argv[2] ?? 2_000_000)
 const GROUP_ROWS = 100_000
-const HYPARQUET_ROWS = Math.min(ROWS, 200_000)
-const PARQUETJS_ROWS = Math.min(ROWS, 20_000)
+const RIVAL_ROWS = Math.min(ROWS, 200_000)
 const REPETITIONS = 5
 const OPTIONS: WriteOptions = { codec: 'zstd', level: 1, keyColumns: 1 }
 
@@ -74,18 +73,18 @@ async function run(folder: string): Promise<void> {
     },
   ]
   const times = await measure(overTypedColumns)
-  const hyparquetColumns = hyparquetColumnData(groups, HYPARQUET_ROWS)
-  const parquetjsRows = rowObjects(hyparquetColumns, PARQUETJS_ROWS)
+  const hyparquetColumns = hyparquetColumnData(groups, RIVAL_ROWS)
+  const parquetjsRows = rowObjects(hyparquetColumns, RIVAL_ROWS)
   const overJavaScriptValues: Contestant[] = [
     {
       name: 'hyparquet-writer',
-      rows: HYPARQUET_ROWS,
+      rows: RIVAL_ROWS,
       file: file('hyparquet'),
       write: () => writeHyparquet(hyparquetColumns, file('hyparquet')),
     },
     ...['SNAPPY', 'GZIP'].map((compression) => ({
       name: `parquetjs-lite ${compression}`,
-      rows: PARQUETJS_ROWS,
+      rows: RIVAL_ROWS,
       file: file(`parquetjs-${compression}`),
       write: () => writeParquetjs(parquetjsRows, compression, file(`parquetjs-${compression}`)),
     })),
