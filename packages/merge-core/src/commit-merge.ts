@@ -14,7 +14,7 @@ import { addToLedger, type LedgerEntry } from './protected/ledger.ts'
 import { type QuarantinedLines, quarantineObject, writeQuarantine } from './protected/quarantine.ts'
 import { formatStateFiles, type StateFile, type StateFolder } from './protected/state-file.ts'
 import { addTombstones } from './protected/tombstones.ts'
-import { type CommitReport, type LineCounts, noLines } from './report.ts'
+import { addCounts, type CommitReport, type LineCounts, noLines } from './report.ts'
 import { createObject, failureError } from './store/stored-object.ts'
 import { idleDeletes } from './stored-files.ts'
 import type { Table } from './table.ts'
@@ -220,7 +220,7 @@ function reportOf(
   entries: readonly LedgerEntry[],
 ): CommitReport {
   const sum = noLines()
-  for (const each of counts) for (const name of Object.keys(sum) as (keyof LineCounts)[]) sum[name] += each[name]
+  for (const each of counts) addCounts(sum, each)
   const { results } = merged
   const total = (of: (result: (typeof results)[number]) => number) =>
     results.reduce((count, result) => count + of(result), 0)

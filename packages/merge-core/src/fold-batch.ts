@@ -3,9 +3,9 @@
 // A put counts only once its item was parsed: lines whose item is unreadable are taken out and the rest is folded again, so that
 // such a line has no effect at all, also none on the lines that it beat.
 
+import { type ByteStrings, compareAt, compareBytes, takeStrings } from './change/byte-strings.ts'
 import { canonicalItem } from './change/dynamodb-json.ts'
 import {
-  compareAt,
   EXPIRY_STANDS,
   type Fold,
   type FoldedChanges,
@@ -16,12 +16,10 @@ import {
   type KeyGroups,
   NO_EXPIRY,
   QUARANTINED,
-  takeStrings,
 } from './change/fold.ts'
-import { compareBytes } from './change/key-order.ts'
 import { concatLines, type Lines } from './change/lines.ts'
 import { type ParsedItems, parseItems } from './change/parse-items.ts'
-import { type ByteStrings, PUT, type QuarantineReason } from './change/scanned-lines.ts'
+import { PUT, type QuarantineReason } from './change/scanned-lines.ts'
 import type { StandingTombstones } from './change/tombstone.ts'
 import { versionColumns } from './change/version.ts'
 import type { Column } from './columns/column.ts'

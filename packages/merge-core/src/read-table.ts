@@ -1,8 +1,9 @@
 // Reads tables: rows as Arrow batches, files, history, and the story of one key.
 
 import type { Table as ArrowTable, RecordBatch } from 'apache-arrow'
+import type { ByteStrings } from './change/byte-strings.ts'
 import { encodeKeyPart } from './change/key-order.ts'
-import type { ByteStrings } from './change/scanned-lines.ts'
+
 import { MOVED, NO_TOMBSTONE } from './change/tombstone.ts'
 import { splitVersion } from './change/version.ts'
 import { toArrowBatch } from './columns/arrow.ts'

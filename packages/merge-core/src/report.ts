@@ -106,7 +106,8 @@ export function addUncommitted(report: MergeReport, commit: CommitReport): void 
   report.damaged.push(...commit.damaged)
 }
 
-function addCounts<Counts extends object>(sum: Counts, more: Readonly<Record<keyof Counts, number>>): void {
+/** Adds each count of `more` to that of `sum`. */
+export function addCounts<Counts extends object>(sum: Counts, more: Readonly<Record<keyof Counts, number>>): void {
   const counts = sum as Record<string, number>
   for (const name of Object.keys(counts)) counts[name]! += more[name as keyof Counts]
 }

@@ -1,6 +1,6 @@
 // Byte strings as keys and versions come to the steps of a merge.
 
-import type { ByteStrings } from '../src/change/scanned-lines.ts'
+import type { ByteStrings } from '../src/change/byte-strings.ts'
 
 export function byteStrings(strings: readonly Uint8Array[]): ByteStrings {
   const starts = new Uint32Array(strings.length + 1)

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { ByteStrings } from '../src/change/byte-strings.ts'
 import {
   CLEAR,
   DEFERRED,
@@ -19,7 +20,7 @@ import {
   tombstonesOf,
 } from '../src/change/fold.ts'
 import type { Lines } from '../src/change/lines.ts'
-import { type ByteStrings, EXPIRE, PUT, REMOVE } from '../src/change/scanned-lines.ts'
+import { EXPIRE, PUT, REMOVE } from '../src/change/scanned-lines.ts'
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones } from '../src/change/tombstone.ts'
 import { byteStrings, sequences, textStrings } from './byte-strings.ts'
 

@@ -6,6 +6,7 @@
 // What is valid JSON but no DynamoDB JSON (another tag, two tags, an N that is no number) is kept as it stands, without white space.
 
 import { ByteSink } from './byte-sink.ts'
+import { compareBytes } from './byte-strings.ts'
 import {
   CLOSE_ARRAY,
   CLOSE_OBJECT,
@@ -23,7 +24,6 @@ import {
   skipString,
   skipValue,
 } from './json-scan.ts'
-import { compareBytes } from './key-order.ts'
 import { canonicalNumber, compareNumbers, type DecimalNumber, formatNumber, parseNumber } from './number-text.ts'
 
 export type Tag = 'S' | 'N' | 'B' | 'BOOL' | 'NULL' | 'M' | 'L' | 'SS' | 'NS' | 'BS'

@@ -9,10 +9,10 @@
 // A line below the floor, or an excluded one (its item turned out unreadable, its data file is damaged), takes no part.
 // Nothing here looks into an item: only the winners' are parsed, afterwards.
 
-import { compareBytes } from './key-order.ts'
+import { type ByteStrings, compareAt, takeStrings } from './byte-strings.ts'
 import { type Lines, tupleText } from './lines.ts'
 import { orderByBytes } from './order-keys.ts'
-import { type ByteStrings, EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
+import { EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones, type Tombstones } from './tombstone.ts'
 
 /** Lines in ascending order of (key, version); group g, all lines of distinct key g, is order[starts[g] … starts[g + 1]). */
@@ -269,21 +269,6 @@ export function tombstonesOf(
   }
 }
 
-export function takeStrings(strings: ByteStrings, indices: Uint32Array): ByteStrings {
-  const starts = new Uint32Array(indices.length + 1)
-  for (let i = 0; i < indices.length; i++) {
-    starts[i + 1] = starts[i]! + strings.starts[indices[i]! + 1]! - strings.starts[indices[i]!]!
-  }
-  const bytes = new Uint8Array(starts[indices.length]!)
-  for (let i = 0; i < indices.length; i++) {
-    // A loop: keys and versions are short, and a call of set costs more than copying them.
-    let to = starts[i]!
-    const end = strings.starts[indices[i]! + 1]!
-    for (let from = strings.starts[indices[i]!]!; from < end; from++) bytes[to++] = strings.bytes[from]!
-  }
-  return { starts, bytes }
-}
-
 function isMove(lines: Lines, line: number): boolean {
   return lines.oldPartition[line]! >= 0 && lines.oldPartition[line] !== lines.partition[line]
 }
@@ -301,11 +286,6 @@ function lastOf(lines: readonly number[], wanted: (line: number) => boolean): nu
 
 function hasVersion(versions: ByteStrings, index: number): boolean {
   return versions.starts[index + 1]! > versions.starts[index]!
-}
-
-/** Orders string i of `a` against string j of `b`; an empty one (no version) is below all. */
-export function compareAt(a: ByteStrings, i: number, b: ByteStrings, j: number): number {
-  return compareBytes(a.bytes, a.starts[i]!, a.starts[i + 1]!, b.bytes, b.starts[j]!, b.starts[j + 1]!)
 }
 
 /** Changes as they come, key after key; each partition of a key is taken once. */

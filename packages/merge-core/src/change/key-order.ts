@@ -17,7 +17,7 @@ import { isPresent } from '../columns/column.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { formatPrimitiveType, type PrimitiveType } from '../primitive-type.ts'
 import { ByteSink } from './byte-sink.ts'
-import type { ByteStrings } from './scanned-lines.ts'
+import type { ByteStrings } from './byte-strings.ts'
 
 /** Bytes of a part of this type, or 0 where its length varies. Throws for a type that cannot be part of a key. */
 export function keyPartWidth(type: PrimitiveType): number {
@@ -26,23 +26,6 @@ export function keyPartWidth(type: PrimitiveType): number {
   if (type.kind === 'long') return 8
   if (type.kind === 'decimal') return type.precision <= 18 ? 8 : 16
   throw new Error(`a key column cannot be of type ${formatPrimitiveType(type)}`)
-}
-
-/** Like memcmp: negative, 0 or positive; where one is a prefix of the other the shorter comes first. */
-export function compareBytes(
-  a: Uint8Array,
-  aStart: number,
-  aEnd: number,
-  b: Uint8Array,
-  bStart: number,
-  bEnd: number,
-): number {
-  const shared = Math.min(aEnd - aStart, bEnd - bStart)
-  for (let i = 0; i < shared; i++) {
-    const difference = a[aStart + i]! - b[bStart + i]!
-    if (difference !== 0) return difference
-  }
-  return aEnd - aStart - (bEnd - bStart)
 }
 
 /**

@@ -1,7 +1,8 @@
 // The lines of several landing objects as one set of columns, so that a fold need not know where a line came from.
 
 import type { PartitionValue } from '../iceberg/transform.ts'
-import type { ByteStrings, ScannedLines } from './scanned-lines.ts'
+import { type ByteStrings, concatStrings } from './byte-strings.ts'
+import type { ScannedLines } from './scanned-lines.ts'
 
 /** Columns of equal length `count`; line i is row `row[i]` of `objects[object[i]]`. */
 export interface Lines {
@@ -30,8 +31,8 @@ export function concatLines(objects: readonly ScannedLines[]): Lines {
     object: new Uint32Array(count),
     row: new Uint32Array(count),
     operation: new Uint8Array(count),
-    keys: concatByteStrings(objects.map((object) => object.keys)),
-    versions: concatByteStrings(objects.map((object) => object.versions)),
+    keys: concatStrings(objects.map((object) => object.keys)),
+    versions: concatStrings(objects.map((object) => object.versions)),
     at: new Float64Array(count),
     accepted: new Uint8Array(count),
     partition: new Int32Array(count),
@@ -70,21 +71,4 @@ export function tupleText(tuple: readonly PartitionValue[]): string {
       return value
     }),
   )
-}
-
-function concatByteStrings(parts: readonly ByteStrings[]): ByteStrings {
-  const strings = parts.reduce((sum, part) => sum + part.starts.length - 1, 0)
-  const bytes = parts.reduce((sum, part) => sum + part.starts[part.starts.length - 1]!, 0)
-  const whole = { starts: new Uint32Array(strings + 1), bytes: new Uint8Array(bytes) }
-  let string = 0
-  let offset = 0
-  for (const part of parts) {
-    const count = part.starts.length - 1
-    for (let i = 0; i < count; i++) whole.starts[string++] = offset + part.starts[i]!
-    const partBytes = part.starts[count]!
-    whole.bytes.set(part.bytes.subarray(0, partBytes), offset)
-    offset += partBytes
-  }
-  whole.starts[strings] = offset
-  return whole
 }

@@ -5,8 +5,7 @@
 // ascending order. A number and the string's place share the 53 bits of a double, so that one native sort of a Float64Array does the
 // work. Strings of equal numbers are sorted again in the same way from the next position on; few of them by comparing bytes.
 
-import { compareBytes } from './key-order.ts'
-import type { ByteStrings } from './scanned-lines.ts'
+import { type ByteStrings, compareBytes } from './byte-strings.ts'
 
 /** Up to so many strings are compared: counting what occurs at a position would cost more. */
 const COMPARED_MAX = 48

@@ -10,6 +10,7 @@
 import type { Column } from '../columns/column.ts'
 import type { DeclaredType, TableDefinition } from '../table-definition.ts'
 import { ByteSink } from './byte-sink.ts'
+import type { ByteStrings } from './byte-strings.ts'
 import { builderKind, ColumnBuilder } from './column-builder.ts'
 import { declaredValue, tagOfType } from './declared-value.ts'
 import { decodeBase64, isBase64, type Member, taggedValue, writePlainJson, writeTypedObject } from './dynamodb-json.ts'
@@ -29,7 +30,7 @@ import {
   skipValue,
 } from './json-scan.ts'
 import { decodeKeys } from './key-order.ts'
-import type { ByteStrings } from './scanned-lines.ts'
+
 import { daysOfDate, microsOfSecond, secondsOfTimestamp } from './time-text.ts'
 
 /** Where the items are: item i is texts[text[i]] from start[i] to end[i]. */

@@ -2,12 +2,7 @@
 // bytes are. Items are parsed later, and only those that won.
 
 import type { PartitionValue } from '../iceberg/transform.ts'
-
-/** Byte strings one after the other: number i is bytes[starts[i] … starts[i + 1]); `starts` has one entry more than there are strings. */
-export interface ByteStrings {
-  readonly starts: Uint32Array
-  readonly bytes: Uint8Array
-}
+import type { ByteStrings } from './byte-strings.ts'
 
 export const PUT = 0
 export const REMOVE = 1

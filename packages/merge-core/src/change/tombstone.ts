@@ -1,6 +1,6 @@
 // Tombstones: what must be remembered of a key whose row is gone, so that an older put that arrives later does not bring it back.
 
-import type { ByteStrings } from './scanned-lines.ts'
+import type { ByteStrings } from './byte-strings.ts'
 
 export const NO_TOMBSTONE = 0
 /** The item was removed: a put of the key at or below this version is stale. */

@@ -7,7 +7,7 @@
 import type { BytesColumn, Column, DictionaryColumn } from '../columns/column.ts'
 import { isPresent } from '../columns/column.ts'
 import { ByteSink } from './byte-sink.ts'
-import type { ByteStrings } from './scanned-lines.ts'
+import type { ByteStrings } from './byte-strings.ts'
 
 /** Longest sequence number of DynamoDB Streams (API reference, StreamRecord). */
 export const SEQUENCE_DIGITS_MAX = 40

@@ -1,8 +1,8 @@
 // Decides what the changes routed to a row group make of it, by its keys, and by the versions of those that match.
 
-import { compareAt } from '../change/fold.ts'
-import { compareBytes, encodeKeys, keyText } from '../change/key-order.ts'
-import type { ByteStrings } from '../change/scanned-lines.ts'
+import { type ByteStrings, compareAt, compareBytes, NO_STRINGS } from '../change/byte-strings.ts'
+import { encodeKeys, keyText } from '../change/key-order.ts'
+
 import { encodeVersions } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
 import { takeRows } from '../columns/gather.ts'
@@ -59,8 +59,6 @@ export function insertAll(changes: IncomingChanges, outcomes: Uint8Array): Decid
   const selected = selectRows(0, found, NO_STRINGS, null, changes, 0, changes.count, outcomes)
   return { place: null, rows: selected.selection?.rows ?? 0, changed: selected.selection !== null, selected }
 }
-
-const NO_STRINGS: ByteStrings = { starts: new Uint32Array(1), bytes: new Uint8Array(0) }
 
 /** Versions and expiry marks of single rows of a row group. */
 async function readVersions(context: MergeContext, file: OpenFile, group: number, rows: Uint32Array) {

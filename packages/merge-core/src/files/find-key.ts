@@ -1,8 +1,8 @@
 // Looks single keys up in the files of a partition.
 
-import { compareAt } from '../change/fold.ts'
+import { type ByteStrings, compareAt } from '../change/byte-strings.ts'
 import { encodeKeys } from '../change/key-order.ts'
-import type { ByteStrings } from '../change/scanned-lines.ts'
+
 import { isPresent } from '../columns/column.ts'
 import { takeRows } from '../columns/gather.ts'
 import type { Field } from '../primitive-type.ts'

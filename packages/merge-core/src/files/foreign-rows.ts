@@ -1,6 +1,6 @@
 // The rows of files that nobody keeps in our order: other engines wrote them, or deleted rows of them by position.
 
-import { compareAt } from '../change/fold.ts'
+import { compareAt } from '../change/byte-strings.ts'
 import { encodeKeys } from '../change/key-order.ts'
 import { orderByBytes } from '../change/order-keys.ts'
 import { encodeVersions } from '../change/version.ts'

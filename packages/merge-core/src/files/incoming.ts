@@ -1,6 +1,6 @@
 // The changes of a commit as the merge of files takes them: all typed, nothing of the lines they came from.
 
-import type { ByteStrings } from '../change/scanned-lines.ts'
+import { type ByteStrings, sliceStrings } from '../change/byte-strings.ts'
 import type { Column } from '../columns/column.ts'
 import { sliceRows } from '../columns/gather.ts'
 
@@ -47,13 +47,5 @@ export function sliceIncoming(incoming: IncomingChanges, from: number, to: numbe
     expiryMicros: incoming.expiryMicros.subarray(from, to),
     row: rows.map((row) => (row < 0 ? -1 : row - firstRow)),
     columns: incoming.columns.map((column) => sliceRows(column, firstRow, lastRow + 1)),
-  }
-}
-
-function sliceStrings(strings: ByteStrings, from: number, to: number): ByteStrings {
-  const first = strings.starts[from]!
-  return {
-    starts: strings.starts.slice(from, to + 1).map((start) => start - first),
-    bytes: strings.bytes.subarray(first, strings.starts[to]!),
   }
 }

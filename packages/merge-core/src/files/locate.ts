@@ -5,8 +5,9 @@
 // part of a two-part key. Clusters tile the key space: each owns the keys from its lower bound up to that of the next, the first one
 // everything below as well. So every change has exactly one task, also in a gap or an empty partition.
 
-import { compareBytes, encodeKeyPart } from '../change/key-order.ts'
-import { type ByteStrings, PUT } from '../change/scanned-lines.ts'
+import { type ByteStrings, compareBytes } from '../change/byte-strings.ts'
+import { encodeKeyPart } from '../change/key-order.ts'
+import { PUT } from '../change/scanned-lines.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import { decodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'

@@ -8,8 +8,9 @@
 // Files of other writers (unsorted, overlapping, with position deletes) are read whole, sorted, and written in our order where a
 // change applies; where none does, they stay too.
 
-import { compareBytes, encodeKeys } from '../change/key-order.ts'
-import type { ByteStrings } from '../change/scanned-lines.ts'
+import { type ByteStrings, compareBytes } from '../change/byte-strings.ts'
+import { encodeKeys } from '../change/key-order.ts'
+
 import { encodeVersions } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
 import { nullColumn } from '../columns/constant.ts'

@@ -4,9 +4,9 @@
 // so merging a batch a second time changes nothing. The result says which side and which row, in runs: stored rows between two
 // changes are one run, however many.
 
-import { CLEAR, compareAt } from '../change/fold.ts'
-import { compareBytes } from '../change/key-order.ts'
-import { type ByteStrings, PUT, REMOVE } from '../change/scanned-lines.ts'
+import { type ByteStrings, compareAt, compareBytes } from '../change/byte-strings.ts'
+import { CLEAR } from '../change/fold.ts'
+import { PUT, REMOVE } from '../change/scanned-lines.ts'
 import { INCOMING, type Selection, STORED } from '../columns/gather.ts'
 import { invariant } from '../invariant.ts'
 import { ABSENT, INSERTED, type IncomingChanges, MARKED, REMOVED_ROW, REPLACED, STORED_IS_NEWER } from './incoming.ts'

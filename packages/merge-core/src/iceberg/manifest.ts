@@ -14,7 +14,7 @@ import {
   writeAvroFile,
 } from './avro.ts'
 import type { PartitionSpec, Schema } from './schema.ts'
-import { decodeSingleValue, encodeSingleValue, minimalTwosComplement } from './single-value.ts'
+import { comparePartitionValues, decodeSingleValue, encodeSingleValue, minimalTwosComplement } from './single-value.ts'
 import type { PartitionValue } from './transform.ts'
 
 export const DATA = 0
@@ -627,13 +627,6 @@ export function summarizePartitions(
       upperBound: upper === null ? null : encodeSingleValue(type, upper),
     }
   })
-}
-
-/** Order of two values of one type: text by its UTF-8 bytes, bytes unsigned. */
-function comparePartitionValues(a: NonNullable<PartitionValue>, b: NonNullable<PartitionValue>): number {
-  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
-  if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array)
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function record(name: string, fields: AvroField[]): AvroComplex {

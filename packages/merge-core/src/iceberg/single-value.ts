@@ -146,3 +146,10 @@ export function truncateUpperBytes(value: Uint8Array, bytes: number): Uint8Array
   }
   return null
 }
+
+/** Below 0, 0 or above 0. The order of bounds: texts by UTF-8 bytes, bytes unsigned, −0 with 0. */
+export function comparePartitionValues(a: Exclude<PartitionValue, null>, b: Exclude<PartitionValue, null>): number {
+  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
+  if (typeof a === 'object') return Buffer.compare(a, b as Uint8Array)
+  return a < b ? -1 : a > b ? 1 : 0
+}

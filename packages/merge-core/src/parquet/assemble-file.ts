@@ -10,6 +10,7 @@
 // groups. The chunk of a column that was dropped since is dead bytes.
 
 import { nullColumn } from '../columns/constant.ts'
+import { comparePartitionValues } from '../iceberg/single-value.ts'
 import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectPart } from '../store/object-store.ts'
@@ -25,7 +26,7 @@ import {
   type RowGroup,
   type SchemaElement,
 } from './footer.ts'
-import { comparePartitionValues, rowGroupBounds } from './statistics.ts'
+import { rowGroupBounds } from './statistics.ts'
 import { type EncodedRowGroup, encodeRowGroup } from './write-row-group.ts'
 import { isSameLayout, schemaElements } from './write-schema.ts'
 

@@ -5,17 +5,12 @@
 
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
+import type { ByteSource as StoredSource } from '../store/byte-source.ts'
 import { decodeFileMetaData, type FileMetaData, type KeyValue, Repetition, type SchemaElement } from './footer.ts'
 import { MalformedError, malformed } from './malformed.ts'
 
-/** The bytes of one file, whole or by range. */
-export interface ByteSource {
-  readonly path: string
-  /** Of the whole file, in bytes. */
-  readonly bytes: number
-  /** Bytes [start, end) of the file. */
-  read(start: number, end: number): Promise<Uint8Array>
-}
+/** The bytes of one file, whole or by range, wherever they come from. */
+export type ByteSource = Omit<StoredSource, 'etag'>
 
 /** A column that is stored: one chunk in each row group. */
 export interface Leaf {

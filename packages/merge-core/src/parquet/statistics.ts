@@ -3,7 +3,7 @@
 // Bounds of foreign files are read with distrust: what is absent, deprecated (signed order for texts) or not a value of the type is
 // unknown, which is null, and never wrong. Columns are found by field id.
 
-import { decodeSingleValue } from '../iceberg/single-value.ts'
+import { comparePartitionValues, decodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { Field, PrimitiveType } from '../primitive-type.ts'
 import {
@@ -46,13 +46,6 @@ export function fileStatistics(footer: FileMetaData, fields: readonly Field[]): 
 export function rowGroupBounds(footer: Pick<FileMetaData, 'schema'>, group: RowGroup, field: Field): Bounds {
   const leaf = findLeaf(footer, field)
   return leaf === null ? UNKNOWN : chunkBoundsOf(leaf, group.columns[leaf.position], field)
-}
-
-/** Below 0, 0 or above 0. The order of bounds: texts by UTF-8 bytes, bytes unsigned, −0 with 0. */
-export function comparePartitionValues(a: Exclude<PartitionValue, null>, b: Exclude<PartitionValue, null>): number {
-  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
-  if (typeof a === 'object') return Buffer.compare(a, b as Uint8Array)
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 const UNKNOWN: Bounds = { lower: null, upper: null }

@@ -1,8 +1,9 @@
 // Keys as columns again: the reverse of key-order.ts's encodeKeys, for many keys at once.
 
 import { ByteSink } from '../change/byte-sink.ts'
+import type { ByteStrings } from '../change/byte-strings.ts'
 import { keyPartWidth } from '../change/key-order.ts'
-import type { ByteStrings } from '../change/scanned-lines.ts'
+
 import type { PlainColumn } from '../columns/column.ts'
 import { invariant } from '../invariant.ts'
 import type { PrimitiveType } from '../primitive-type.ts'

@@ -6,7 +6,7 @@
 //
 // Memory holds a row group a run and the encoded output, never a whole input.
 
-import { compareAt } from '../change/fold.ts'
+import { compareAt } from '../change/byte-strings.ts'
 import { EXPIRED } from '../change/tombstone.ts'
 import type { Column } from '../columns/column.ts'
 import { concat, takeRows } from '../columns/gather.ts'

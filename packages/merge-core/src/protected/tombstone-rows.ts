@@ -1,7 +1,8 @@
 // How tombstones lie in a state file, and in memory while files are read or merged.
 
+import type { ByteStrings } from '../change/byte-strings.ts'
 import { encodeKeys } from '../change/key-order.ts'
-import type { ByteStrings } from '../change/scanned-lines.ts'
+
 import { EXPIRED, MOVED, REMOVED, type Tombstones } from '../change/tombstone.ts'
 import { encodeVersions, versionColumns } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'

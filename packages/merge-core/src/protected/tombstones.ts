@@ -5,9 +5,8 @@
 // whose first and last key enclose one of its keys.
 
 import { ByteSink } from '../change/byte-sink.ts'
-import { compareAt } from '../change/fold.ts'
-import { compareBytes } from '../change/key-order.ts'
-import type { ByteStrings } from '../change/scanned-lines.ts'
+import { type ByteStrings, compareAt, compareBytes } from '../change/byte-strings.ts'
+
 import { EXPIRED, NO_TOMBSTONE, type StandingTombstones, type Tombstones } from '../change/tombstone.ts'
 import { takeRows } from '../columns/gather.ts'
 import type { KeyRange } from '../parquet/key-ranges.ts'

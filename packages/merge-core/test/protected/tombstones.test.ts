@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { ByteStrings } from '../../src/change/byte-strings.ts'
 import { encodeKeys } from '../../src/change/key-order.ts'
-import type { ByteStrings } from '../../src/change/scanned-lines.ts'
+
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type Tombstones } from '../../src/change/tombstone.ts'
 import { encodeVersion, splitVersion } from '../../src/change/version.ts'
 import { columnOf } from '../../src/columns/values.ts'
