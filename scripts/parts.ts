@@ -1,4 +1,4 @@
-// The real engines that the interop tests run against, where they are installed and in which version.
+// The real engines that the interop tests and the benchmark run against, where they are installed and in which version.
 //
 // They lie outside the clone, so that another clone finds them. The folder's name holds its content's versions: a folder that
 // is there is finished and right, and clones of different versions do not disturb each other.
@@ -12,12 +12,25 @@ const SPARK_RUNTIME = { artifact: 'iceberg-spark-runtime-4.1_2.13', version: '1.
 
 export const cacheFolder = process.env.LASTWRITE_CACHE || join(homedir(), '.cache', 'lastwrite')
 
-export const pythonRequirements = join(import.meta.dirname, 'parts', 'python.txt')
-const requirementsHash = createHash('sha256').update(readFileSync(pythonRequirements)).digest('hex').slice(0, 12)
+export interface PythonPart {
+  /** File that pins the whole tree of packages. */
+  readonly requirements: string
+  readonly folder: string
+  readonly program: string
+}
 
 /** A virtual environment with DuckDB, pyarrow, pyiceberg and PySpark. */
-export const pythonFolder = join(cacheFolder, `python-${requirementsHash}`)
-export const pythonProgram = join(pythonFolder, 'bin', 'python')
+export const enginesPython = pythonPart('python')
+export const { folder: pythonFolder, program: pythonProgram } = enginesPython
+/** One with what the benchmark's rivals import: another DuckDB, Polars, deltalake. */
+export const rivalsPython = pythonPart('rivals')
+
+function pythonPart(name: string): PythonPart {
+  const requirements = join(import.meta.dirname, 'parts', `${name}.txt`)
+  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
+  const folder = join(cacheFolder, `${name}-${hash}`)
+  return { requirements, folder, program: join(folder, 'bin', 'python') }
+}
 
 export const sparkRuntimeCoordinates = `org.apache.iceberg:${SPARK_RUNTIME.artifact}:${SPARK_RUNTIME.version}`
 export const sparkRuntimeFolder = join(cacheFolder, `${SPARK_RUNTIME.artifact}-${SPARK_RUNTIME.version}`)

@@ -1,4 +1,4 @@
-// Installs what the interop tests run against (parts.ts): node scripts/setup-parts.ts
+// Installs what the interop tests and the benchmark run against (parts.ts): node scripts/setup-parts.ts
 //
 // A part that is there is left alone. One that is not is built beside its place and stamped last, so that an interrupted run
 // leaves nothing that looks finished; a second run waits for the first. What cannot be installed is named, with the remedy; that
@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   cacheFolder,
-  pythonFolder,
-  pythonProgram,
-  pythonRequirements,
+  enginesPython,
+  type PythonPart,
+  rivalsPython,
   sparkRuntimeCoordinates,
   sparkRuntimeFolder,
   stampName,
@@ -32,29 +32,8 @@ interface Part {
 }
 
 const parts: readonly Part[] = [
-  {
-    name: 'Python with DuckDB, pyarrow, pyiceberg and PySpark',
-    folder: pythonFolder,
-    content: { requirements: pythonRequirements },
-    install() {
-      const base = findPython()
-      run(
-        base,
-        ['-m', 'venv', pythonFolder],
-        'install the venv module of Python (Debian: apt-get install python3-venv)',
-      )
-      const pip = [
-        '-m',
-        'pip',
-        'install',
-        '--quiet',
-        '--disable-pip-version-check',
-        '--requirement',
-        pythonRequirements,
-      ]
-      run(pythonProgram, pip, 'see what pip says; is its registry in reach?')
-    },
-  },
+  pythonEnvironment('Python with DuckDB, pyarrow, pyiceberg and PySpark', enginesPython),
+  pythonEnvironment("Python with the benchmark's rivals", rivalsPython),
   {
     name: `Iceberg for Spark (${sparkRuntimeCoordinates})`,
     folder: sparkRuntimeFolder,
@@ -65,6 +44,20 @@ const parts: readonly Part[] = [
     },
   },
 ]
+
+function pythonEnvironment(name: string, { requirements, folder, program }: PythonPart): Part {
+  return {
+    name,
+    folder,
+    content: { requirements },
+    install() {
+      const venv = 'install the venv module of Python (Debian: apt-get install python3-venv)'
+      run(findPython(), ['-m', 'venv', folder], venv)
+      const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', requirements]
+      run(program, pip, 'see what pip says; is its registry in reach?')
+    },
+  }
+}
 
 function findPython(): string {
   for (const program of [...PYTHON_MINORS.map((minor) => `python3.${minor}`), 'python3']) {
