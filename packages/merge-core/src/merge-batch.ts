@@ -21,10 +21,18 @@ import { tupleText } from './change/lines.ts'
 import { PUT, REMOVE } from './change/scanned-lines.ts'
 import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
-import { INSERTED, type IncomingChanges, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
+import {
+  ABSENT,
+  INSERTED,
+  type IncomingChanges,
+  REMOVED_ROW,
+  REPLACED,
+  sliceIncoming,
+  UNDECIDED,
+} from './files/incoming.ts'
 import { locate, type MergeTask } from './files/locate.ts'
-import type { MergeContext } from './files/merge-context.ts'
-import { type MergeResult, mergeFiles } from './files/merge-files.ts'
+import type { MergeContext, TableLayout } from './files/merge-context.ts'
+import { type MergeResult, mergeFiles, nothingWritten } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
@@ -32,7 +40,9 @@ import type { LiveFiles } from './iceberg/snapshot.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
-import { loadFiles, mergeContextOf, type StoredFiles } from './stored-files.ts'
+import type { ObjectPart } from './store/object-store.ts'
+import { createObject } from './store/stored-object.ts'
+import { loadFiles, type StoredFiles, tableLayoutOf } from './stored-files.ts'
 import type { Table } from './table.ts'
 import type { TableState } from './table-state.ts'
 
@@ -79,7 +89,9 @@ export async function mergeBatch(
   fileNames: string,
   hooks: BatchHooks,
 ): Promise<MergedBatch> {
-  const context = newFilesContext(table, state, fileNames)
+  const layout = tableLayoutOf(state)
+  let files = 0
+  const newName = () => `${fileNames}-${String(files++).padStart(5, '0')}.parquet`
   const excluded = new Uint8Array(batch.lines.count)
   const damaged: DamagedObjectError[] = []
   for (;;) {
@@ -87,6 +99,7 @@ export async function mergeBatch(
     const failed: PartitionTask[] = []
     const merged: { task: PartitionTask; result: MergeResult }[] = []
     for (const [index, task] of routed.tasks.entries()) {
+      const context = contextOf(table, state, layout, task.partition, newName)
       const result = await hooks.timed('merge', () => mergeTask(context, task, routed.folded.incoming, results))
       if (result instanceof DamagedObjectError) {
         damaged.push(result)
@@ -132,14 +145,22 @@ export async function routeBatch(
   return { folded, tasks, files }
 }
 
-function newFilesContext(table: Table, state: TableState, fileNames: string): MergeContext {
-  let files = 0
-  const spec = defaultSpec(state.loaded.metadata)
-  return mergeContextOf(table, state, (partition) => {
-    const folder = partitionPath(spec, partition)
-    const name = `${fileNames}-${String(files++).padStart(5, '0')}.parquet`
-    return [`${state.location}/data`, folder, name].filter((step) => step !== '').join('/')
-  })
+/** What a task of a partition works with. */
+function contextOf(
+  table: Table,
+  state: TableState,
+  layout: TableLayout,
+  partition: readonly PartitionValue[],
+  newName: () => string,
+): MergeContext {
+  const { store } = table.environment
+  const folder = partitionPath(defaultSpec(state.loaded.metadata), partition)
+  const createFile = async (parts: readonly ObjectPart[]) => {
+    const path = [`${state.location}/data`, folder, newName()].filter((step) => step !== '').join('/')
+    await createObject(store, path, parts)
+    return path
+  }
+  return { ...layout, store, createFile }
 }
 
 async function mergeTask(
@@ -151,8 +172,9 @@ async function mergeTask(
   const identity = taskIdentity(context, task, incoming)
   const known = results.get(identity)
   if (known !== undefined) return known
+  if (!task.touchesFiles) return nothingWritten(new Uint8Array(task.to - task.from).fill(ABSENT))
   try {
-    const result = await mergeFiles(context, task.partition, task, incoming)
+    const result = await mergeFiles(context, task.partition, task.files, sliceIncoming(incoming, task.from, task.to))
     results.set(identity, result)
     return result
   } catch (error) {
@@ -162,7 +184,7 @@ async function mergeTask(
 }
 
 /** What a task's result depends on: the columns, the partition, the files with their deletes, the changes with their versions. */
-function taskIdentity(context: MergeContext, task: PartitionTask, incoming: IncomingChanges): string {
+function taskIdentity(context: TableLayout, task: PartitionTask, incoming: IncomingChanges): string {
   const hash = createHash('sha256')
   hash.update(
     JSON.stringify([

@@ -3,7 +3,7 @@
 import { tupleText } from './change/lines.ts'
 import { InputError } from './errors.ts'
 import type { StoredFile } from './files/locate.ts'
-import type { MergeContext } from './files/merge-context.ts'
+import type { TableLayout } from './files/merge-context.ts'
 import { defaultSpec, snapshotById } from './iceberg/metadata.ts'
 import type { PartitionSpec } from './iceberg/schema.ts'
 import { type LiveFile, type LiveFiles, liveFiles } from './iceberg/snapshot.ts'
@@ -107,18 +107,13 @@ export function nameMappingOf({ location, fields, loaded }: TableState): NameMap
   }
 }
 
-export function mergeContextOf(
-  table: Table,
-  state: TableState,
-  newFilePath: (partition: readonly PartitionValue[]) => string,
-): MergeContext {
+export function tableLayoutOf(state: TableState): TableLayout {
   const { definition, fields } = state
   const position = (name: string) => {
     const field = definition.fields.findLast((each) => each.name === name)
     return field === undefined ? -1 : definition.fields.indexOf(field)
   }
   return {
-    store: table.environment.store,
     fields,
     keyColumns: definition.keyColumns,
     streamColumn: position('_stream'),
@@ -127,7 +122,6 @@ export function mergeContextOf(
     fileBytes: definition.fileBytes,
     rowGroupRows: definition.rowGroupRows,
     sortOrderId: keyOrderId(state),
-    newFilePath,
   }
 }
 

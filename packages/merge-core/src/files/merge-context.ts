@@ -1,10 +1,8 @@
-import type { PartitionValue } from '../iceberg/transform.ts'
 import type { Field } from '../primitive-type.ts'
-import type { ObjectStore } from '../store/object-store.ts'
+import type { ObjectPart, ObjectStore } from '../store/object-store.ts'
 
-/** What a task must know of its table. */
-export interface MergeContext {
-  readonly store: ObjectStore
+/** How rows, row groups and files of a table are laid out: plain data, the same for all tasks of a merge. */
+export interface TableLayout {
   /** All columns of the table, the key columns first. */
   readonly fields: readonly Field[]
   readonly keyColumns: number
@@ -15,10 +13,15 @@ export interface MergeContext {
   readonly fileBytes: number
   readonly rowGroupRows: number
   readonly sortOrderId: number
-  /** A location for a new data file of this partition, never used before. */
-  readonly newFilePath: (partition: readonly PartitionValue[]) => string
 }
 
-export function keyFieldsOf(context: MergeContext): readonly Field[] {
+/** What a task works with. */
+export interface MergeContext extends TableLayout {
+  readonly store: ObjectStore
+  /** Writes a new data file of the task's partition under a name never used before, and tells its location. The parts' bytes are its own from then on. */
+  readonly createFile: (parts: readonly ObjectPart[]) => Promise<string>
+}
+
+export function keyFieldsOf(context: TableLayout): readonly Field[] {
   return context.fields.slice(0, context.keyColumns)
 }

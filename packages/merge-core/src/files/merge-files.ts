@@ -26,8 +26,8 @@ import {
   type PlacedRowGroup,
 } from './decide-row-group.ts'
 import { readLatestRows } from './foreign-rows.ts'
-import { ABSENT, type IncomingChanges, sliceIncoming } from './incoming.ts'
-import type { MergeTask } from './locate.ts'
+import type { IncomingChanges } from './incoming.ts'
+import type { StoredFile } from './locate.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
 import { type OpenFile, openFile, readColumns } from './open-file.ts'
 import { findRows, selectRows } from './select-rows.ts'
@@ -43,15 +43,17 @@ export interface MergeResult {
   readonly rowGroupsEncoded: number
 }
 
+/**
+ * @param stored the files that can hold the changes' keys, in order of their lower bounds; none for a partition without files
+ * @param changes all changes of the files' key interval, of one partition
+ */
 export async function mergeFiles(
   context: MergeContext,
   partition: readonly PartitionValue[],
-  task: MergeTask,
-  incoming: IncomingChanges,
+  stored: readonly StoredFile[],
+  changes: IncomingChanges,
 ): Promise<MergeResult> {
-  const changes = sliceIncoming(incoming, task.from, task.to)
-  if (!task.touchesFiles) return nothingWritten(new Uint8Array(changes.count).fill(ABSENT))
-  const files = await Promise.all(task.files.map((stored) => openFile(context.store, stored)))
+  const files = await Promise.all(stored.map((each) => openFile(context.store, each)))
   const placed = rowGroupsInOrder(files)
   return placed === null
     ? mergeForeign(context, partition, files, changes)
@@ -225,6 +227,6 @@ async function mergeForeign(
   }
 }
 
-function nothingWritten(outcomes: Uint8Array): MergeResult {
+export function nothingWritten(outcomes: Uint8Array): MergeResult {
   return { removed: [], added: [], outcomes, rowGroupsCopied: 0, rowGroupsEncoded: 0 }
 }

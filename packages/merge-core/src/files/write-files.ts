@@ -12,7 +12,6 @@ import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
 import { fileStatistics } from '../parquet/statistics.ts'
 import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
-import { createObject } from '../store/stored-object.ts'
 import type { MergeContext } from './merge-context.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
 import { isFull, splitRows } from './size-files.ts'
@@ -97,13 +96,12 @@ export class FileWriter {
   }
 
   async #writeFile(): Promise<void> {
-    const { store, fields } = this.#context
+    const { fields } = this.#context
     const file = assembleFile(fields, this.#groups, {
       keyColumns: 0,
       keyValueMetadata: [keyRangesEntry(this.#keyRanges)],
     })
-    const path = this.#context.newFilePath(this.#partition)
-    await createObject(store, path, file.parts)
+    const path = await this.#context.createFile(file.parts)
     this.added.push(this.#dataFile(path, file))
     this.#groups = []
     this.#keyRanges = []
