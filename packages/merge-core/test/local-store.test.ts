@@ -34,14 +34,14 @@ afterAll(() => {
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const CREATE = { kind: 'create' } as const
 
-describeObjectStore('a synced local folder', async () => ({ store: localStore(), root: `file://${newFolder()}` }))
-describeObjectStore('a local folder without fsync', async () => ({
-  store: localStore({ fsync: false }),
+describeObjectStore('a durable local folder', async () => ({ store: localStore(), root: `file://${newFolder()}` }))
+describeObjectStore('a local folder that does not wait for the disk', async () => ({
+  store: localStore({ durable: false }),
   root: `file://${newFolder()}`,
 }))
 
 describe('a local folder', () => {
-  const store = localStore({ fsync: false })
+  const store = localStore({ durable: false })
   let folder = ''
   beforeEach(() => {
     folder = newFolder()
@@ -183,7 +183,7 @@ describe('a local folder', () => {
     const increments = 50
     const program = `
       import { localStore } from ${JSON.stringify(new URL('../src/store/local.ts', import.meta.url).href)}
-      const store = localStore({ fsync: false })
+      const store = localStore({ durable: false })
       for (let done = 0; done < ${increments}; ) {
         const got = await store.get(process.argv[1])
         const next = String(Number(Buffer.from(got.bytes).toString()) + 1).padStart(3, '0')
