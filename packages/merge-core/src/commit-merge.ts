@@ -5,16 +5,19 @@
 
 import { APPLIED, DEFERRED, QUARANTINED, STALE, SUPERSEDED, TTL_KEPT, tombstonesOf } from './change/fold.ts'
 import type { QuarantinedLine } from './change/scanned-lines.ts'
+import type { GroupedBatch } from './fold-batch.ts'
 import { advanceMain } from './iceberg/catalog.ts'
 import { currentSnapshot, snapshotById } from './iceberg/metadata.ts'
 import { newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
 import { invariant } from './invariant.ts'
+import { lineText, readTextAgain } from './landing/read-landing.ts'
 import type { MergedBatch } from './merge-batch.ts'
 import { addToLedger, type LedgerEntry } from './protected/ledger.ts'
 import { type QuarantinedLines, quarantineObject, writeQuarantine } from './protected/quarantine.ts'
 import { formatStateFiles, type StateFile, type StateFolder } from './protected/state-file.ts'
 import { addTombstones } from './protected/tombstones.ts'
 import { addCounts, type CommitReport, type LineCounts, noLines } from './report.ts'
+import type { ObjectStore } from './store/object-store.ts'
 import { createObject, failureError } from './store/stored-object.ts'
 import { idleDeletes } from './stored-files.ts'
 import type { Table } from './table.ts'
@@ -129,15 +132,14 @@ async function ledgerEntries(
 ): Promise<LedgerEntry[]> {
   const complete = [...merged.batch.landing.entries()].filter(([index]) => counts[index]!.deferred === 0)
   const bad: QuarantinedLines[] = []
-  for (const [index, { object, etag, scanned }] of complete) {
-    const lines = badLines(merged, index)
-    if (scanned.broken !== null)
-      lines.push(brokenEntry(scanned.broken, await quarantineObject(folder, { ...object, etag })))
+  for (const [index, { object, etag, broken }] of complete) {
+    const lines = await badLines(folder.store, merged, index)
+    if (broken !== null) lines.push(brokenEntry(broken, await quarantineObject(folder, { ...object, etag })))
     bad.push({ object: object.path, lines })
   }
   const withBadLines = bad.filter(({ lines }) => lines.length > 0)
   const path = withBadLines.length === 0 ? null : await writeQuarantine(folder, commitId, withBadLines)
-  return complete.map(([index, { object, etag, scanned }], i): LedgerEntry => {
+  return complete.map(([index, { object, etag, broken }], i): LedgerEntry => {
     const { read: lines, deferred: _, ...classes } = counts[index]!
     return {
       object: object.path,
@@ -145,29 +147,24 @@ async function ledgerEntries(
       bytes: object.objectBytes,
       lines,
       ...classes,
-      status: scanned.broken === null ? 'merged' : 'broken',
+      status: broken === null ? 'merged' : 'broken',
       quarantine: bad[i]!.lines.length > 0 ? path : null,
       snapshot,
     }
   })
 }
 
-/** The lines of a landing object that have no effect: those that the scan refused, and those that turned out so later. */
-function badLines({ batch, folded }: MergedBatch, index: number): QuarantinedLine[] {
-  const { scanned } = batch.landing[index]!
-  const { lines } = scanned
-  const late = folded.quarantined
-    .filter(({ line }) => batch.lines.object[line] === index)
-    .map(({ line, reason, message }): QuarantinedLine => {
-      const row = batch.lines.row[line]!
-      return {
-        line: lines.lineNumber[row]!,
-        reason,
-        message,
-        text: lines.text.subarray(lines.lineStart[row]!, lines.lineEnd[row]!),
-      }
-    })
-  return [...scanned.quarantined, ...late]
+/** The lines of a landing object that have no effect: those that could not be read, and those that turned out so later. */
+async function badLines(store: ObjectStore, { batch, folded }: MergedBatch, index: number): Promise<QuarantinedLine[]> {
+  const landed = batch.landing[index]!
+  const late = folded.quarantined.filter(({ line }) => batch.lines.object[line] === index)
+  if (late.length === 0) return [...landed.quarantined]
+  const text = await readTextAgain(store, landed, batch.definition)
+  const lateLines = late.map(({ line, reason, message }): QuarantinedLine => {
+    const number = landed.lines.lineNumber[batch.lines.row[line]!]!
+    return { line: number, reason, message, text: lineText(text, text.lineNumber.indexOf(number)) }
+  })
+  return [...landed.quarantined, ...lateLines]
 }
 
 /** Stands for the whole object: line 0 is none of its lines. */
@@ -190,13 +187,8 @@ const COUNT_OF_CLASS = {
 } as const
 
 function countsByObject({ batch, lineClass }: MergedBatch): LineCounts[] {
-  const counts = batch.landing.map(({ scanned }): LineCounts => {
-    return {
-      ...noLines(),
-      read: scanned.linesRead,
-      quarantined: scanned.quarantined.length,
-      otherTable: scanned.otherTable,
-    }
+  const counts = batch.landing.map(({ linesRead, quarantined, otherTable }): LineCounts => {
+    return { ...noLines(), read: linesRead, quarantined: quarantined.length, otherTable }
   })
   for (let line = 0; line < lineClass.length; line++) {
     counts[batch.lines.object[line]!]![COUNT_OF_CLASS[lineClass[line] as keyof typeof COUNT_OF_CLASS]]++
@@ -231,7 +223,7 @@ function reportOf(
     movedOut: merged.movedOut,
     conflicts: merged.folded.fold.conflicts,
     rows: merged.rows,
-    misfits: merged.folded.misfits,
+    misfits: misfitsOf(merged.batch),
     merged: entries.filter(({ status }) => status === 'merged').length,
     broken: entries.filter(({ status }) => status === 'broken').length,
     files: {
@@ -245,6 +237,13 @@ function reportOf(
     },
     damaged: merged.damaged.map(({ path, message }) => ({ path, message })),
   }
+}
+
+function misfitsOf({ landing }: GroupedBatch): Map<string, number> {
+  const sum = new Map<string, number>()
+  for (const { misfits } of landing)
+    for (const [misfit, count] of misfits) sum.set(misfit, (sum.get(misfit) ?? 0) + count)
+  return sum
 }
 
 function summaryCounts(lines: LineCounts): Record<string, string> {

@@ -5,6 +5,7 @@
 // Changes of a damaged file are deferred: all lines of their keys are taken out, in every partition, and the rest is folded again.
 
 import { createHash } from 'node:crypto'
+import pMap from 'p-map'
 import {
   APPLIED,
   CLEAR,
@@ -21,18 +22,10 @@ import { tupleText } from './change/lines.ts'
 import { PUT, REMOVE } from './change/scanned-lines.ts'
 import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
-import {
-  ABSENT,
-  INSERTED,
-  type IncomingChanges,
-  REMOVED_ROW,
-  REPLACED,
-  sliceIncoming,
-  UNDECIDED,
-} from './files/incoming.ts'
+import { ABSENT, type ChangeHeads, INSERTED, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
 import { locate, type MergeTask } from './files/locate.ts'
-import type { MergeContext, TableLayout } from './files/merge-context.ts'
-import { type MergeResult, mergeFiles, nothingWritten } from './files/merge-files.ts'
+import type { TableLayout } from './files/merge-context.ts'
+import { type MergeResult, nothingWritten } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
@@ -45,6 +38,8 @@ import { createObject } from './store/stored-object.ts'
 import { loadFiles, type StoredFiles, tableLayoutOf } from './stored-files.ts'
 import type { Table } from './table.ts'
 import type { TableState } from './table-state.ts'
+import type { Workers } from './threads/workers.ts'
+import { typedChanges } from './typed-changes.ts'
 
 export interface PartitionTask extends MergeTask {
   readonly partition: readonly PartitionValue[]
@@ -71,6 +66,8 @@ export interface MergedBatch {
 export interface BatchHooks {
   readonly timed: <T>(step: 'plan' | 'fold' | 'merge', work: () => Promise<T>) => Promise<T>
   readonly onTask: (done: number, total: number) => void
+  /** Who merges so many tasks that open files. */
+  readonly workersFor: (tasks: number) => Promise<Workers>
 }
 
 /** A batch folded and routed: what a plan tells, and what a merge goes on with. */
@@ -85,30 +82,56 @@ export async function mergeBatch(
   table: Table,
   state: TableState,
   batch: GroupedBatch,
-  results: TaskResults,
+  known: TaskResults,
   fileNames: string,
   hooks: BatchHooks,
 ): Promise<MergedBatch> {
-  const layout = tableLayoutOf(state)
-  let files = 0
-  const newName = () => `${fileNames}-${String(files++).padStart(5, '0')}.parquet`
+  const createFile = fileCreator(table, state, fileNames)
   const excluded = new Uint8Array(batch.lines.count)
   const damaged: DamagedObjectError[] = []
   for (;;) {
     const routed = await routeBatch(table, state, batch, excluded, hooks)
-    const failed: PartitionTask[] = []
-    const merged: { task: PartitionTask; result: MergeResult }[] = []
-    for (const [index, task] of routed.tasks.entries()) {
-      const context = contextOf(table, state, layout, task.partition, newName)
-      const result = await hooks.timed('merge', () => mergeTask(context, task, routed.folded.incoming, results))
-      if (result instanceof DamagedObjectError) {
-        damaged.push(result)
-        failed.push(task)
-      } else merged.push({ task, result })
-      hooks.onTask(index + 1, routed.tasks.length)
-    }
-    if (failed.length === 0) return settleLines(batch, routed, merged, damaged)
+    const outcomes = await hooks.timed('merge', () => mergeTasks(state, batch, routed, known, createFile, hooks))
+    const failed = routed.tasks.filter((_, i) => outcomes[i] instanceof DamagedObjectError)
+    damaged.push(...outcomes.filter((outcome) => outcome instanceof DamagedObjectError))
+    if (failed.length === 0) return settleLines(batch, routed, outcomes as MergeResult[], damaged)
     for (const task of failed) deferKeys(batch.groups, routed.folded.fold.changes, task, excluded)
+  }
+}
+
+/** What became of each task: its result, or the damaged file that it needs. */
+async function mergeTasks(
+  state: TableState,
+  batch: GroupedBatch,
+  { tasks, folded }: RoutedBatch,
+  known: TaskResults,
+  createFile: FileCreator,
+  hooks: BatchHooks,
+): Promise<(MergeResult | DamagedObjectError)[]> {
+  const layout = tableLayoutOf(state)
+  const workers = await hooks.workersFor(tasks.filter((task) => task.touchesFiles).length)
+  let done = 0
+  return pMap(
+    tasks,
+    async (task) => {
+      const identity = taskIdentity(layout, task, folded.heads)
+      const outcome = known.get(identity) ?? (await mergeTask(task))
+      if (!(outcome instanceof DamagedObjectError)) known.set(identity, outcome)
+      hooks.onTask(++done, tasks.length)
+      return outcome
+    },
+    { concurrency: workers.width },
+  )
+
+  async function mergeTask({ partition, files, from, to, touchesFiles }: PartitionTask) {
+    if (!touchesFiles) return nothingWritten(new Uint8Array(to - from).fill(ABSENT))
+    const changes = typedChanges(batch, folded, state.fields, from, to)
+    try {
+      return await workers.mergeFiles({ layout, partition, files, changes }, (parts) => createFile(partition, parts))
+    } catch (error) {
+      if (error instanceof DamagedObjectError) return error
+      throw error
+    }
   }
 }
 
@@ -130,14 +153,14 @@ export async function routeBatch(
   const limits = { floor: state.floor, watermark: state.watermark, partitionedByKey: definition.partitionedByKey }
   const isAbsent = async (changes: FoldedChanges, change: number) =>
     !(await holdsKey(store, filesOf(changes.partition[change]!), keyFields, batch.groups.keys, changes.key[change]!))
-  const folded = await timed('fold', () => foldBatch(batch, definition, fields, standing, limits, excluded, isAbsent))
+  const folded = await timed('fold', () => foldBatch(batch, standing, limits, excluded, isAbsent))
   const tasks: PartitionTask[] = []
   const { changes } = folded.fold
   for (let from = 0; from < changes.count; ) {
     const partition = changes.partition[from]!
     let to = from + 1
     while (to < changes.count && changes.partition[to] === partition) to++
-    for (const task of locate(filesOf(partition), keyFields, folded.incoming, from, to, definition.fileBytes)) {
+    for (const task of locate(filesOf(partition), keyFields, folded.heads, from, to, definition.fileBytes)) {
       tasks.push({ ...task, partition: batch.lines.partitions[partition]! })
     }
     from = to
@@ -145,56 +168,32 @@ export async function routeBatch(
   return { folded, tasks, files }
 }
 
-/** What a task of a partition works with. */
-function contextOf(
-  table: Table,
-  state: TableState,
-  layout: TableLayout,
-  partition: readonly PartitionValue[],
-  newName: () => string,
-): MergeContext {
-  const { store } = table.environment
-  const folder = partitionPath(defaultSpec(state.loaded.metadata), partition)
-  const createFile = async (parts: readonly ObjectPart[]) => {
-    const path = [`${state.location}/data`, folder, newName()].filter((step) => step !== '').join('/')
-    await createObject(store, path, parts)
-    return path
-  }
-  return { ...layout, store, createFile }
-}
+type FileCreator = (partition: readonly PartitionValue[], parts: readonly ObjectPart[]) => Promise<string>
 
-async function mergeTask(
-  context: MergeContext,
-  task: PartitionTask,
-  incoming: IncomingChanges,
-  results: TaskResults,
-): Promise<MergeResult | DamagedObjectError> {
-  const identity = taskIdentity(context, task, incoming)
-  const known = results.get(identity)
-  if (known !== undefined) return known
-  if (!task.touchesFiles) return nothingWritten(new Uint8Array(task.to - task.from).fill(ABSENT))
-  try {
-    const result = await mergeFiles(context, task.partition, task.files, sliceIncoming(incoming, task.from, task.to))
-    results.set(identity, result)
-    return result
-  } catch (error) {
-    if (error instanceof DamagedObjectError) return error
-    throw error
+function fileCreator(table: Table, state: TableState, fileNames: string): FileCreator {
+  const spec = defaultSpec(state.loaded.metadata)
+  let files = 0
+  return async (partition, parts) => {
+    const name = `${fileNames}-${String(files++).padStart(5, '0')}.parquet`
+    const steps = [`${state.location}/data`, partitionPath(spec, partition), name]
+    const path = steps.filter((step) => step !== '').join('/')
+    await createObject(table.environment.store, path, parts)
+    return path
   }
 }
 
 /** What a task's result depends on: the columns, the partition, the files with their deletes, the changes with their versions. */
-function taskIdentity(context: TableLayout, task: PartitionTask, incoming: IncomingChanges): string {
+function taskIdentity(layout: TableLayout, task: PartitionTask, heads: ChangeHeads): string {
   const hash = createHash('sha256')
   hash.update(
     JSON.stringify([
-      context.fields,
+      layout.fields,
       tupleText(task.partition),
       task.files.map(({ file, deletes }) => [file.path, deletes.map(({ path }) => path)]),
     ]),
   )
-  hash.update(incoming.operation.subarray(task.from, task.to))
-  for (const strings of [incoming.keys, incoming.versions, incoming.expiryVersions]) {
+  hash.update(heads.operation.subarray(task.from, task.to))
+  for (const strings of [heads.keys, heads.versions, heads.expiryVersions]) {
     const first = strings.starts[task.from]!
     hash.update(strings.starts.slice(task.from, task.to + 1).map((start) => start - first))
     hash.update(strings.bytes.subarray(first, strings.starts[task.to]!))
@@ -212,8 +211,8 @@ function deferKeys(groups: KeyGroups, changes: FoldedChanges, { from, to }: Merg
 /** Gives every open line its class by what the stored rows made of its change. */
 function settleLines(
   batch: GroupedBatch,
-  { folded, files }: RoutedBatch,
-  merged: readonly { readonly task: MergeTask; readonly result: MergeResult }[],
+  { folded, files, tasks }: RoutedBatch,
+  results: readonly MergeResult[],
   damaged: readonly DamagedObjectError[],
 ): MergedBatch {
   const { changes, tombstoneLines } = folded.fold
@@ -223,7 +222,8 @@ function settleLines(
   for (const line of tombstoneLines) leavesTombstone[line] = 1
   const rows = { inserted: 0, replaced: 0, removed: 0 }
   let movedOut = 0
-  for (const { task, result } of merged) {
+  for (const [index, task] of tasks.entries()) {
+    const result = results[index]!
     invariant(!result.outcomes.includes(UNDECIDED), 'every change of a task is decided')
     for (let change = task.from; change < task.to; change++) {
       const outcome = result.outcomes[change - task.from]!
@@ -241,11 +241,11 @@ function settleLines(
     }
   }
   invariant(!lineClass.includes(OPEN) && !lineClass.includes(OPEN_OUTDONE), 'every line ends in a class')
-  const filesRemoved = merged.reduce((sum, { result }) => sum + result.removed.length, 0)
+  const filesRemoved = results.reduce((sum, result) => sum + result.removed.length, 0)
   return {
     batch,
     folded,
-    results: merged.map(({ result }) => result),
+    results,
     lineClass,
     rows,
     movedOut,

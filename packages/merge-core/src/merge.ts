@@ -1,26 +1,31 @@
 // START HERE. One merge of landing objects into a table.
 //
 //   plan    list the landing objects, drop those in the ledger, take the oldest up to the budget of one commit
-//   scan    find key, version and item of each line
-//   fold    keep per (partition, key) what can still win; parse only these items
+//   scan    read each line: key, version, and its item into typed columns
+//   fold    keep per (partition, key) what can still win
 //   locate  route the changes to the data files that can hold their keys: one task a cluster of files
 //   merge   each task's files, row groups without an applied change copied as they are
 //   commit  one snapshot with the new files, the ledger and the tombstones; on a lost race, again from the table's new state
 //
 // What is left of the landing objects is the next commit of the same run.
 
+import pMap from 'p-map'
 import { type CommitAttempt, commitMerge, findCommit } from './commit-merge.ts'
 import { TryAgainError } from './errors.ts'
 import { type GroupedBatch, groupBatch } from './fold-batch.ts'
 import { invariant } from './invariant.ts'
+import { type LandedObject, landedBytes } from './landing/read-landing.ts'
+import { listLanding, type SkippedLanding } from './landing/scan-landing.ts'
 import { mergeBatch, type TaskResults } from './merge-batch.ts'
 import { readLedger } from './protected/ledger.ts'
 import { addCommit, addUncommitted, emptyReport, type MergeReport } from './report.ts'
-import { listLanding, type ScannedLanding, type SkippedLanding, scanLanding } from './scan-landing.ts'
 import { meteredStore, type Traffic } from './store/metered.ts'
 import type { ListedObject } from './store/object-store.ts'
 import type { Table } from './table.ts'
+import type { TableDefinition } from './table-definition.ts'
 import { loadState, type TableState } from './table-state.ts'
+import type { ThreadPool } from './threads/pool.ts'
+import { inThisThread, type Workers } from './threads/workers.ts'
 
 export type MergeProgress =
   | { readonly step: 'scan'; readonly done: number; readonly total: number; readonly unit: 'objects' }
@@ -30,11 +35,24 @@ export type MergeProgress =
 
 export interface MergeOptions {
   readonly onProgress?: (progress: MergeProgress) => void
-  /** Landing objects are taken into one commit until their inflated text has so many bytes. Default 96 MiB. */
-  readonly commitTextBytes?: number
+  /** Threads that read landing objects and merge files. Default 1: the calling one. More start where there is work for them. */
+  readonly threads?: number
+  /** What the process may take, in bytes. A run with more changes than fit makes several commits. Default 512 MiB. */
+  readonly memoryBytes?: number
+  /** Landing objects are taken into one commit until their changes take so many bytes. Default: by `memoryBytes`. */
+  readonly commitBytes?: number
 }
 
-const COMMIT_TEXT_BYTES = 96 * 1024 * 1024
+const MEMORY_BYTES = 512 * 1024 * 1024
+/** Node itself, and what planning and committing take. */
+const BASE_BYTES = 128 * 1024 * 1024
+/** A row group decoded, gathered and encoded, and a file's worth of encoded ones. */
+const THREAD_BYTES = 96 * 1024 * 1024
+/** Beside the changes themselves: their order, and keys and versions brought together. */
+const FOLD_FACTOR = 1.4
+const COMMIT_BYTES_MIN = 32 * 1024 * 1024
+/** Less compressed text than this is read before a thread would have started. */
+const THREAD_LANDING_BYTES_MIN = 512 * 1024
 const COMMIT_ATTEMPTS_MAX = 20
 const BACKOFF_FIRST_MS = 50
 const BACKOFF_MAX_MS = 5_000
@@ -53,12 +71,16 @@ export async function mergeLanding(
   options: MergeOptions = {},
 ): Promise<MergeReport> {
   const run = startRun(table, landing, options)
-  run.objects = await listLanding(run.table.environment.store, landing)
-  run.report.objects.listed = run.objects.length
-  for (;;) {
-    const batch = await takeBatch(run)
-    if (batch.length === 0) break
-    await commitBatch(run, batch)
+  try {
+    run.objects = await listLanding(run.table.environment.store, landing)
+    run.report.objects.listed = run.objects.length
+    for (;;) {
+      const batch = await takeBatch(run)
+      if (batch.landing.length === 0) break
+      await commitBatch(run, batch)
+    }
+  } finally {
+    await run.pool?.close()
   }
   return finishRun(run)
 }
@@ -73,6 +95,9 @@ interface Run {
   /** Listed and not yet taken up. */
   objects: readonly ListedObject[]
   readonly skipped: SkippedLanding[]
+  readonly here: Workers
+  /** Null until there is work for several threads. */
+  pool: ThreadPool | null
 }
 
 function startRun(table: Table, landing: readonly string[], options: MergeOptions): Run {
@@ -87,47 +112,93 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
     startMs: environment.nowMs(),
     objects: [],
     skipped: [],
+    here: inThisThread(store),
+    pool: null,
   }
 }
 
-/** The next landing objects that the ledger does not know, read and scanned, up to the budget of one commit. */
-async function takeBatch(run: Run): Promise<ScannedLanding[]> {
-  const { table, report } = run
-  const state = await timed(run, 'plan', () => loadState(table))
-  const ledger = await timed(run, 'plan', () => readLedger(table.environment.store, state.ledgerFiles))
-  const unknown = run.objects.filter((object) => !ledger.has(object.path, object.etag))
-  report.objects.alreadyMerged += run.objects.length - unknown.length
-  const batch: ScannedLanding[] = []
-  let textBytes = 0
-  let taken = 0
-  while (taken < unknown.length && textBytes < (run.options.commitTextBytes ?? COMMIT_TEXT_BYTES)) {
-    const object = unknown[taken++]!
-    const landed = await timed(run, 'scan', () => scanLanding(table.environment.store, object, state.definition))
-    if ('reason' in landed) run.skipped.push(landed)
-    else {
-      batch.push(landed)
-      textBytes += landed.scanned.lines.text.length
-    }
-    run.options.onProgress?.({ step: 'scan', done: taken, total: unknown.length, unit: 'objects' })
+/** This thread, or where there is `much` to do the pool. */
+async function workersFor(run: Run, much: boolean): Promise<Workers> {
+  const { threads = 1 } = run.options
+  if (!much || threads === 1) return run.here
+  if (run.pool === null) {
+    const { threadPool } = await import('./threads/pool.ts')
+    run.pool = threadPool(run.table.environment.store, threads)
   }
-  run.objects = unknown.slice(taken)
-  return batch
+  return run.pool
+}
+
+function commitBytes({ commitBytes, memoryBytes = MEMORY_BYTES, threads = 1 }: MergeOptions): number {
+  return commitBytes ?? Math.max(COMMIT_BYTES_MIN, (memoryBytes - BASE_BYTES - threads * THREAD_BYTES) / FOLD_FACTOR)
+}
+
+/** Landing objects read by one definition, up to the budget of one commit. */
+interface ReadBatch {
+  readonly definition: TableDefinition
+  readonly landing: readonly LandedObject[]
+}
+
+/** The next landing objects that the ledger does not know. */
+async function takeBatch(run: Run): Promise<ReadBatch> {
+  const { table, report } = run
+  const { state, unknown } = await timed(run, 'plan', async () => {
+    const state = await loadState(table)
+    const ledger = await readLedger(table.environment.store, state.ledgerFiles)
+    return { state, unknown: run.objects.filter((object) => !ledger.has(object.path, object.etag)) }
+  })
+  report.objects.alreadyMerged += run.objects.length - unknown.length
+  const landing = await timed(run, 'scan', () => readObjects(run, unknown, state.definition, commitBytes(run.options)))
+  run.objects = unknown.slice(landing.length)
+  return { definition: state.definition, landing: landing.filter((landed) => landed !== null) }
+}
+
+/** The first of the objects, as many as `bytesMax` allows; null for one that was skipped. */
+async function readObjects(
+  run: Run,
+  objects: readonly ListedObject[],
+  definition: TableDefinition,
+  bytesMax: number,
+): Promise<(LandedObject | null)[]> {
+  const objectBytes = objects.reduce((sum, object) => sum + object.objectBytes, 0)
+  const workers = await workersFor(run, objectBytes >= THREAD_LANDING_BYTES_MIN && objects.length > 1)
+  let bytes = 0
+  let done = 0
+  function* whileTheyFit() {
+    for (const object of objects) {
+      if (bytes >= bytesMax) return
+      yield object
+    }
+  }
+  return pMap(
+    whileTheyFit(),
+    async (object) => {
+      const landed = await workers.readLanding(object, definition)
+      run.options.onProgress?.({ step: 'scan', done: ++done, total: objects.length, unit: 'objects' })
+      if ('reason' in landed) {
+        run.skipped.push(landed)
+        return null
+      }
+      bytes += landedBytes(landed.lines)
+      return landed
+    },
+    { concurrency: workers.width },
+  )
 }
 
 /** Merges and commits a batch; after a lost race again from the table's new state, with the task results that still hold. */
-async function commitBatch(run: Run, scanned: readonly ScannedLanding[]): Promise<void> {
+async function commitBatch(run: Run, read: ReadBatch): Promise<void> {
   const { table } = run
   const { environment } = table
   const commitId = environment.uuid()
   const startedMs = environment.nowMs()
   const results: TaskResults = new Map()
   const attempts: CommitAttempt[] = []
-  let batch = await timed(run, 'fold', async () => groupBatch(scanned))
+  let batch = await timed(run, 'fold', () => groupBatch(environment.store, read.definition, read.landing))
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt++) {
     const state = await timed(run, 'plan', () => loadState(table))
     const made = findCommit(state, attempts)
     if (made !== null) return addCommit(run.report, made.report)
-    batch = await timed(run, 'plan', () => withoutMerged(run, state, batch))
+    batch = await timed(run, 'plan', () => stillToMerge(run, state, batch))
     if (batch.landing.length === 0) return
     if (environment.nowMs() - startedMs > COMMIT_AGE_MAX_MS) {
       throw new TryAgainError(
@@ -136,6 +207,7 @@ async function commitBatch(run: Run, scanned: readonly ScannedLanding[]): Promis
     }
     const merged = await mergeBatch(table, state, batch, results, `${commitId}-${attempt}`, {
       timed: (step, work) => timed(run, step, work),
+      workersFor: (tasks) => workersFor(run, tasks > 1),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
     })
     run.options.onProgress?.({ step: 'commit', attempt })
@@ -150,13 +222,22 @@ async function commitBatch(run: Run, scanned: readonly ScannedLanding[]): Promis
   )
 }
 
-/** Another run may have merged some of the objects since they were listed. */
-async function withoutMerged(run: Run, state: TableState, batch: GroupedBatch): Promise<GroupedBatch> {
-  const ledger = await readLedger(run.table.environment.store, state.ledgerFiles)
+/** Another run may have merged some of the objects since they were listed, or changed what their items are read by. */
+async function stillToMerge(run: Run, state: TableState, batch: GroupedBatch): Promise<GroupedBatch> {
+  const { store } = run.table.environment
+  const ledger = await readLedger(store, state.ledgerFiles)
   const fresh = batch.landing.filter(({ object, etag }) => !ledger.has(object.path, etag))
-  if (fresh.length === batch.landing.length) return batch
+  const isRedefined = state.definition.text !== batch.definition.text
+  if (fresh.length === batch.landing.length && !isRedefined) return batch
   run.report.objects.alreadyMerged += batch.landing.length - fresh.length
-  return groupBatch(fresh)
+  if (!isRedefined) return groupBatch(store, batch.definition, fresh)
+  const objects = fresh.map(({ object }) => object)
+  const landing = await readObjects(run, objects, state.definition, Number.POSITIVE_INFINITY)
+  return groupBatch(
+    store,
+    state.definition,
+    landing.filter((landed) => landed !== null),
+  )
 }
 
 async function finishRun(run: Run): Promise<MergeReport> {

@@ -4,10 +4,11 @@ import { QUARANTINED, STALE, SUPERSEDED } from './change/fold.ts'
 import { groupBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
+import { type LandedObject, readLanding } from './landing/read-landing.ts'
+import { listLanding, type SkippedLanding } from './landing/scan-landing.ts'
 import type { MergeOptions } from './merge.ts'
 import { routeBatch } from './merge-batch.ts'
 import { readLedger } from './protected/ledger.ts'
-import { listLanding, type ScannedLanding, type SkippedLanding, scanLanding } from './scan-landing.ts'
 import type { Table } from './table.ts'
 import { loadState, type TableState } from './table-state.ts'
 
@@ -59,19 +60,19 @@ export async function planMerge(
   const ledger = await readLedger(store, state.ledgerFiles)
   const listed = await listLanding(store, landing)
   const unknown = listed.filter((object) => !ledger.has(object.path, object.etag))
-  const scanned: (ScannedLanding | SkippedLanding)[] = []
+  const read: (LandedObject | SkippedLanding)[] = []
   for (const object of unknown) {
-    scanned.push(await scanLanding(store, object, state.definition))
-    options.onProgress?.({ step: 'scan', done: scanned.length, total: unknown.length, unit: 'objects' })
+    read.push(await readLanding(store, object, state.definition))
+    options.onProgress?.({ step: 'scan', done: read.length, total: unknown.length, unit: 'objects' })
   }
-  const readable = scanned.filter((each): each is ScannedLanding => !('reason' in each))
-  const batch = groupBatch(readable)
+  const readable = read.filter((each): each is LandedObject => !('reason' in each))
+  const batch = await groupBatch(store, state.definition, readable)
   const excluded = new Uint8Array(batch.lines.count)
   const { folded, tasks, files } = await routeBatch(table, state, batch, excluded, { timed: (_, work) => work() })
   const classes = folded.fold.lineClass
   const count = (...wanted: number[]) =>
     classes.reduce((sum, lineClass) => sum + (wanted.includes(lineClass) ? 1 : 0), 0)
-  const sum = (of: (landed: ScannedLanding) => number) => readable.reduce((total, landed) => total + of(landed), 0)
+  const sum = (of: (landed: LandedObject) => number) => readable.reduce((total, landed) => total + of(landed), 0)
   const spec = defaultSpec(state.loaded.metadata)
   const fileBytes = tasks.reduce((total, task) => total + bytesOf(task.files), 0)
   const tableBytes = bytesOf(files.live.dataFiles)
@@ -82,15 +83,15 @@ export async function planMerge(
       listed: listed.length,
       alreadyMerged: listed.length - unknown.length,
       toMerge: readable.length,
-      skipped: scanned.length - readable.length,
+      skipped: read.length - readable.length,
     },
     lines: {
-      read: sum(({ scanned }) => scanned.linesRead),
+      read: sum(({ linesRead }) => linesRead),
       open: classes.length - count(SUPERSEDED, STALE, QUARANTINED),
       superseded: count(SUPERSEDED),
       stale: count(STALE),
-      quarantined: count(QUARANTINED) + sum(({ scanned }) => scanned.quarantined.length),
-      otherTable: sum(({ scanned }) => scanned.otherTable),
+      quarantined: count(QUARANTINED) + sum(({ quarantined }) => quarantined.length),
+      otherTable: sum(({ otherTable }) => otherTable),
     },
     tasks: tasks.map((task) => ({
       partition: partitionPath(spec, task.partition),

@@ -66,7 +66,7 @@ const scenarios: readonly {
       objectOf('one.ndjson', [line(byKey, { pk: 'a', sequence: 2, from: 'A', to: 'A' })]),
       objectOf('two.ndjson', [line(byKey, { pk: 'a', sequence: 3, from: 'A' })]),
     ],
-    options: { commitTextBytes: 1 },
+    options: { commitBytes: 1 },
   },
   {
     name: 'a merge that only makes tombstones',

@@ -18,7 +18,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   change: ['columns', 'iceberg/transform.ts', 'store'],
   protected: ['columns', 'change', 'parquet', 'iceberg', 'store'],
   files: ['columns', 'parquet', 'change', 'protected', 'iceberg', 'store'],
-  threads: ['columns', 'parquet', 'change', 'protected', 'files', 'iceberg', 'store'],
+  landing: ['columns', 'change', 'store'],
+  threads: ['files', 'landing', 'type iceberg', 'type store'],
 }
 
 /** Packages and modules that one place alone may import. */

@@ -32,7 +32,7 @@ export async function expectModelInMemory({ table: spec, merges, commitsEachObje
   const environment = environmentOver(store)
   const table = await createTestTable(spec, environment)
   const landed: LandedObject[] = []
-  const options = commitsEachObject ? { commitTextBytes: 1 } : {}
+  const options = commitsEachObject ? { commitBytes: 1 } : {}
   for (const [number, objects] of merges.entries()) {
     await land(store, objects)
     const report = await mergeLanding(table, [LANDING], options)
@@ -132,7 +132,7 @@ export async function expectModelInFolder({ table: spec, merges, commitsEachObje
     const table = await createTestTable(spec, environmentOver(store), `${url}/orders`)
     for (const objects of merges) {
       await land(store, objects, `${url}/landing/`)
-      await mergeLanding(table, [`${url}/landing/`], commitsEachObject ? { commitTextBytes: 1 } : {})
+      await mergeLanding(table, [`${url}/landing/`], commitsEachObject ? { commitBytes: 1 } : {})
     }
     const files = await currentFiles(store, `${url}/orders`)
     const rows = await readByDuckDB(spec, files, (path) => path.slice('file://'.length))

@@ -1,13 +1,36 @@
 // The lines of several landing objects as one set of columns, so that a fold need not know where a line came from.
 
+import type { Column } from '../columns/column.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { type ByteStrings, concatStrings } from './byte-strings.ts'
-import type { ScannedLines } from './scanned-lines.ts'
 
-/** Columns of equal length `count`; line i is row `row[i]` of `objects[object[i]]`. */
+/**
+ * Columns of equal length `count`: the lines of one landing object that can have an effect, in its order, with what decides between
+ * them (as in ScannedLines), and their items as typed rows. Nothing of the text is left.
+ */
+export interface LandedLines {
+  readonly count: number
+  /** From 1, blank lines counted. */
+  readonly lineNumber: Uint32Array
+  readonly operation: Uint8Array
+  readonly keys: ByteStrings
+  readonly versions: ByteStrings
+  /** Epoch seconds. */
+  readonly at: Float64Array
+  readonly accepted: Uint8Array
+  readonly partition: Int32Array
+  readonly oldPartition: Int32Array
+  readonly partitions: readonly (readonly PartitionValue[])[]
+  /** Row of a put's item in `columns`; −1 for other lines. */
+  readonly item: Int32Array
+  /** What the items say: one column a column of the definition that is no key, then `_extra`. Keys are in `keys`. */
+  readonly columns: readonly Column[]
+}
+
+/** Columns of equal length `count`; line i is line `row[i]` of `objects[object[i]]`. */
 export interface Lines {
   readonly count: number
-  readonly objects: readonly ScannedLines[]
+  readonly objects: readonly LandedLines[]
   readonly object: Uint32Array
   readonly row: Uint32Array
   readonly operation: Uint8Array
@@ -23,7 +46,7 @@ export interface Lines {
   readonly partitions: readonly (readonly PartitionValue[])[]
 }
 
-export function concatLines(objects: readonly ScannedLines[]): Lines {
+export function concatLines(objects: readonly LandedLines[]): Lines {
   const count = objects.reduce((sum, lines) => sum + lines.count, 0)
   const lines = {
     count,

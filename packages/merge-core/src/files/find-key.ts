@@ -6,7 +6,7 @@ import { encodeKeys } from '../change/key-order.ts'
 import { isPresent } from '../columns/column.ts'
 import { takeRows } from '../columns/gather.ts'
 import type { Field } from '../primitive-type.ts'
-import type { ObjectStore } from '../store/object-store.ts'
+import type { ObjectReader } from '../store/object-store.ts'
 import { filesThatCanHold, type StoredFile } from './locate.ts'
 import { type OpenFile, openFile, readColumns } from './open-file.ts'
 import { readPositionDeletes } from './position-deletes.ts'
@@ -20,7 +20,7 @@ export interface FoundRow {
 
 /** Every row of key `keys[key]` in these files: one, unless another engine wrote the key again. */
 export async function findKey(
-  store: ObjectStore,
+  store: ObjectReader,
   files: readonly StoredFile[],
   keyFields: readonly Field[],
   keys: ByteStrings,
@@ -54,7 +54,7 @@ export async function findKey(
 }
 
 export async function holdsKey(
-  store: ObjectStore,
+  store: ObjectReader,
   files: readonly StoredFile[],
   keyFields: readonly Field[],
   keys: ByteStrings,

@@ -13,7 +13,7 @@ import { decodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { NameMapping } from '../parquet/read-footer.ts'
 import type { Field } from '../primitive-type.ts'
-import type { IncomingChanges } from './incoming.ts'
+import type { ChangeHeads } from './incoming.ts'
 import { joinsNeighbour } from './size-files.ts'
 
 /** A live data file with the position-delete files that may apply to it. */
@@ -48,21 +48,21 @@ interface Bounds {
 export function locate(
   files: readonly StoredFile[],
   keyFields: readonly Field[],
-  incoming: IncomingChanges,
+  heads: ChangeHeads,
   from: number,
   to: number,
   fileBytes: number,
 ): MergeTask[] {
   const clusters = clusterFiles(files.map((stored) => boundsOf(stored, keyFields)))
-  if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(incoming, from, to) }]
+  if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(heads, from, to) }]
   const ranges: { first: number; last: number; from: number; to: number }[] = []
   let start = from
   for (const [index, cluster] of clusters.entries()) {
     const next = clusters[index + 1]
     let end = start
-    while (end < to && (next === undefined || !isAtOrAbove(incoming.keys, end, next[0]!.lower))) end++
+    while (end < to && (next === undefined || !isAtOrAbove(heads.keys, end, next[0]!.lower))) end++
     if (end > start) {
-      const touches = hasPut(incoming, start, end) || canHold(cluster, incoming.keys, start, end)
+      const touches = hasPut(heads, start, end) || canHold(cluster, heads.keys, start, end)
       ranges.push({ first: index, last: touches ? index : index - 1, from: start, to: end })
     }
     start = end
@@ -159,8 +159,8 @@ function canHold(cluster: readonly Bounds[], keys: ByteStrings, from: number, to
   return false
 }
 
-function hasPut(incoming: IncomingChanges, from: number, to: number): boolean {
-  return incoming.operation.subarray(from, to).includes(PUT)
+function hasPut(heads: ChangeHeads, from: number, to: number): boolean {
+  return heads.operation.subarray(from, to).includes(PUT)
 }
 
 function boundsOf(stored: StoredFile, keyFields: readonly Field[]): Bounds {

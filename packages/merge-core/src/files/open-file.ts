@@ -9,7 +9,7 @@ import { bindField, blameFor, type Footer, readFooter } from '../parquet/read-fo
 import { cutRange, type FileRange, readRanges, readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
-import type { ObjectStore } from '../store/object-store.ts'
+import type { ObjectReader } from '../store/object-store.ts'
 import { storeLocation } from '../store/stored-object.ts'
 import type { StoredFile } from './locate.ts'
 
@@ -21,7 +21,7 @@ export interface OpenFile {
   readonly keyRanges: readonly KeyRange[] | null
 }
 
-export async function openFile(store: ObjectStore, stored: StoredFile): Promise<OpenFile> {
+export async function openFile(store: ObjectReader, stored: StoredFile): Promise<OpenFile> {
   const source = await storeSource(store, storeLocation(stored.file.path))
   const footer = await readFooter(source)
   return { stored, source, footer, keyRanges: keyRangesOf(footer) }

@@ -5,7 +5,7 @@ import { readFooter } from '../parquet/read-footer.ts'
 import { readRowGroup } from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { storeSource } from '../store/byte-source.ts'
-import type { ObjectStore } from '../store/object-store.ts'
+import type { ObjectReader } from '../store/object-store.ts'
 import { storeLocation } from '../store/stored-object.ts'
 import type { StoredFile } from './locate.ts'
 
@@ -16,7 +16,7 @@ const DELETE_FIELDS: readonly Field[] = [
 ]
 
 /** The deleted rows of the file, counted from 0 over its row groups. */
-export async function readPositionDeletes(store: ObjectStore, stored: StoredFile): Promise<ReadonlySet<number>> {
+export async function readPositionDeletes(store: ObjectReader, stored: StoredFile): Promise<ReadonlySet<number>> {
   const rows = new Set<number>()
   const path = storeLocation(stored.file.path)
   for (const deletes of stored.deletes) {

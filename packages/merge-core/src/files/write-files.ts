@@ -2,6 +2,7 @@
 
 import { encodeKeys } from '../change/key-order.ts'
 import type { Column } from '../columns/column.ts'
+import { columnBytes } from '../columns/column-bytes.ts'
 import { sliceRows } from '../columns/gather.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import { encodeSingleValue } from '../iceberg/single-value.ts'
@@ -141,12 +142,4 @@ export class FileWriter {
       sortOrderId: this.#context.sortOrderId,
     }
   }
-}
-
-function columnBytes(column: Column): number {
-  const validity = column.validity?.byteLength ?? 0
-  if (column.kind === 'dictionary') return validity + column.indices.byteLength + columnBytes(column.dictionary)
-  if (column.kind === 'bytes')
-    return validity + column.starts.byteLength + column.starts[column.rows]! - column.starts[0]!
-  return validity + column.data.byteLength
 }

@@ -5,7 +5,7 @@
 
 import { DamagedObjectError } from '../errors.ts'
 import { invariant } from '../invariant.ts'
-import type { Failure, ObjectStore } from './object-store.ts'
+import type { Failure, ObjectReader } from './object-store.ts'
 import { failureError } from './stored-object.ts'
 
 export interface ByteSource {
@@ -32,7 +32,7 @@ const TAIL_BYTES = 64 * 1024
  * @throws TryAgainError where the object changed since the first read, or the store does not answer; DamagedObjectError where it is
  *   gone or shorter than it was; InputError where it may not be read
  */
-export async function storeSource(store: ObjectStore, path: string, options: SourceOptions = {}): Promise<ByteSource> {
+export async function storeSource(store: ObjectReader, path: string, options: SourceOptions = {}): Promise<ByteSource> {
   const { tailBytes = TAIL_BYTES, errorOf = (at, failure) => failureError(at, 'reading', failure) } = options
   const pinned = options.etag === undefined ? {} : { etag: options.etag }
   const tail = await store.get(path, { range: { suffix: tailBytes }, ...pinned })

@@ -53,8 +53,14 @@ export interface ListedObject {
 
 export type ListResult = { readonly kind: 'ok'; readonly objects: ListedObject[] } | Failure
 
+/** Reads, and nothing else. */
+export type ObjectReader = Pick<ObjectStore, 'get'>
+
 export interface ObjectStore {
-  /** With `etag`, an object that has another tag by now gives `conflict`: ranges of one object are pinned to one version. */
+  /**
+   * With `etag`, an object that has another tag by now gives `conflict`: ranges of one object are pinned to one version. The bytes are
+   * the caller's own.
+   */
   get(path: string, options?: { readonly range?: ByteRange; readonly etag?: string }): Promise<GetResult>
   put(path: string, content: Uint8Array | readonly ObjectPart[], mode: PutMode): Promise<PutResult>
   /** Every object whose location starts with `prefix`, in ascending byte order. Nothing there is an empty list. */

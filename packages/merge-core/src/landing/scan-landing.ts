@@ -1,13 +1,13 @@
 // Landing objects: which there are, and what their lines say.
 
 import { createHash } from 'node:crypto'
-import { partitionOfItem } from './change/partition.ts'
-import { scanObject } from './change/scan-object.ts'
-import type { ItemLocation, ScannedLines, ScannedObject } from './change/scanned-lines.ts'
-import { TryAgainError } from './errors.ts'
-import type { ListedObject, ObjectStore } from './store/object-store.ts'
-import { failureError } from './store/stored-object.ts'
-import type { TableDefinition } from './table-definition.ts'
+import { partitionOfItem } from '../change/partition.ts'
+import { scanObject } from '../change/scan-object.ts'
+import type { ItemLocation, ScannedLines, ScannedObject } from '../change/scanned-lines.ts'
+import { TryAgainError } from '../errors.ts'
+import type { ListedObject, ObjectReader, ObjectStore } from '../store/object-store.ts'
+import { failureError } from '../store/stored-object.ts'
+import type { TableDefinition } from '../table-definition.ts'
 
 export interface ScannedLanding {
   readonly object: ListedObject
@@ -37,7 +37,7 @@ export async function listLanding(store: ObjectStore, prefixes: readonly string[
 }
 
 export async function scanLanding(
-  store: ObjectStore,
+  store: ObjectReader,
   object: ListedObject,
   definition: TableDefinition,
 ): Promise<ScannedLanding | SkippedLanding> {
@@ -53,7 +53,7 @@ export async function scanLanding(
 }
 
 /** Brings items that lie in objects of their own into the text, as if the lines had carried them. */
-async function fetchItems(store: ObjectStore, scanned: ScannedObject, definition: TableDefinition) {
+async function fetchItems(store: ObjectReader, scanned: ScannedObject, definition: TableDefinition) {
   const { lines } = scanned
   const itemsUnavailable = new Map<number, string>()
   if (lines.itemAt.size === 0) return { scanned, itemsUnavailable }
@@ -93,7 +93,7 @@ async function fetchItems(store: ObjectStore, scanned: ScannedObject, definition
   return { scanned: { ...scanned, lines: whole }, itemsUnavailable }
 }
 
-async function fetchItem(store: ObjectStore, at: ItemLocation): Promise<Uint8Array | string> {
+async function fetchItem(store: ObjectReader, at: ItemLocation): Promise<Uint8Array | string> {
   const path = `s3://${at.bucket}/${at.key}`
   const got = await store.get(path)
   if (got.kind === 'throttled' || got.kind === 'unknown') {

@@ -1,0 +1,30 @@
+// Whether two rows hold the same values.
+
+import { type Column, isPresent } from './column.ts'
+import { lanesOf, lanesPerRow } from './lanes.ts'
+
+/** Numbers are the same where their bit patterns are. The columns have one layout, column by column. */
+export function equalRows(a: readonly Column[], i: number, b: readonly Column[], j: number): boolean {
+  return a.every((column, index) => equalValues(column, i, b[index]!, j))
+}
+
+export function equalValues(a: Column, i: number, b: Column, j: number): boolean {
+  const present = isPresent(a.validity, i)
+  if (present !== isPresent(b.validity, j)) return false
+  if (!present) return true
+  if (a.kind === 'dictionary') return equalValues(a.dictionary, a.indices[i]!, b, j)
+  if (b.kind === 'dictionary') return equalValues(a, i, b.dictionary, b.indices[j]!)
+  if (a.kind === 'bytes') {
+    if (b.kind !== 'bytes') return false
+    return (
+      Buffer.compare(
+        a.bytes.subarray(a.starts[i]!, a.starts[i + 1]!),
+        b.bytes.subarray(b.starts[j]!, b.starts[j + 1]!),
+      ) === 0
+    )
+  }
+  if (a.kind !== b.kind) return false
+  const [perRow, one, other] = [lanesPerRow(a), lanesOf(a), lanesOf(b)]
+  for (let lane = 0; lane < perRow; lane++) if (one[i * perRow + lane] !== other[j * perRow + lane]) return false
+  return true
+}

@@ -1,0 +1,36 @@
+// Who does the work of a merge: this thread, or a pool of others (pool.ts). Both do the same.
+
+import type { IncomingChanges } from '../files/incoming.ts'
+import type { StoredFile } from '../files/locate.ts'
+import type { MergeContext, TableLayout } from '../files/merge-context.ts'
+import { type MergeResult, mergeFiles } from '../files/merge-files.ts'
+import type { PartitionValue } from '../iceberg/transform.ts'
+import { type LandedObject, readLanding } from '../landing/read-landing.ts'
+import type { SkippedLanding } from '../landing/scan-landing.ts'
+import type { ListedObject, ObjectReader } from '../store/object-store.ts'
+import type { TableDefinition } from '../table-definition.ts'
+
+/** Plain data: what a task of merging files is. */
+export interface MergeFilesTask {
+  readonly layout: TableLayout
+  readonly partition: readonly PartitionValue[]
+  readonly files: readonly StoredFile[]
+  /** Given away with the task. */
+  readonly changes: IncomingChanges
+}
+
+export interface Workers {
+  /** How many tasks run at a time. */
+  readonly width: number
+  readLanding(object: ListedObject, definition: TableDefinition): Promise<LandedObject | SkippedLanding>
+  mergeFiles(task: MergeFilesTask, createFile: MergeContext['createFile']): Promise<MergeResult>
+}
+
+export function inThisThread(store: ObjectReader): Workers {
+  return {
+    width: 1,
+    readLanding: (object, definition) => readLanding(store, object, definition),
+    mergeFiles: ({ layout, partition, files, changes }, createFile) =>
+      mergeFiles({ ...layout, store, createFile }, partition, files, changes),
+  }
+}
