@@ -142,6 +142,24 @@ describe('a local folder', () => {
     }
   })
 
+  it('keeps most of a file that nobody may write to', async () => {
+    const { etag } = (await store.put(`${folder}/x`, bytes('0123456789'), CREATE)) as { etag: string }
+    chmodSync(join(folder, 'x'), 0o444)
+    const kept = { kind: 'copy', from: `${folder}/x`, etag, start: 0, end: 9 } as const
+    // Root may write to anything: put as somebody else.
+    const isRoot = process.geteuid?.() === 0
+    chmodSync(folder, 0o777)
+    if (isRoot) process.seteuid?.(65534)
+    try {
+      expect(await store.put(`${folder}/y`, [kept, { kind: 'bytes', bytes: bytes('!') }], CREATE)).toMatchObject({
+        kind: 'ok',
+      })
+    } finally {
+      if (isRoot) process.seteuid?.(0)
+    }
+    expect(readFileSync(join(folder, 'y'), 'utf8')).toBe('012345678!')
+  })
+
   it('notices that another program wrote into a file in place', async () => {
     const { etag } = (await store.put(`${folder}/x`, bytes('one'), CREATE)) as { etag: string }
     writeFileSync(join(folder, 'x'), 'other')

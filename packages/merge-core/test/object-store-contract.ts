@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { InputError } from '../src/errors.ts'
-import type { GetResult, ObjectStore, PutResult } from '../src/store/object-store.ts'
+import type { GetResult, ObjectPart, ObjectStore, PutResult } from '../src/store/object-store.ts'
+import { randomFrom } from './random-from.ts'
 
 export interface StoreUnderTest {
   readonly store: ObjectStore
@@ -206,6 +207,62 @@ export function describeObjectStore(name: string, open: () => Promise<StoreUnder
       const got = await store.get(`${root}/copy`)
       expect(got.kind === 'ok' && Buffer.compare(got.bytes, long.subarray(1, 9_000_000))).toBe(0)
     })
+
+    it('joins any row of parts, in whatever order stretches come, and wherever they come to lie', async () => {
+      const { store, root } = await open()
+      const random = randomFrom(7)
+      const below = (n: number) => Math.floor(random() * n)
+      const noise = (length: number) => Uint8Array.from({ length }, () => below(256))
+      const sources = await Promise.all(
+        [0, 1].map(async (n) => {
+          const content = noise(1000 + below(1000))
+          return { path: `${root}/source-${n}`, content, put: await store.put(`${root}/source-${n}`, content, CREATE) }
+        }),
+      )
+      for (let round = 0; round < 60; round++) {
+        const parts: ObjectPart[] = []
+        const pieces: Uint8Array[] = []
+        let made = 0
+        for (let count = below(6); count >= 0; count--) {
+          const { path: from, content, put } = sources[below(2)]!
+          // Every other stretch stays at its place, as the first row groups of a file do.
+          const start = random() < 0.5 && made < content.length ? made : below(content.length)
+          const end = start + below(content.length - start + 1)
+          const isCopy = random() < 0.7
+          const piece = isCopy ? content.subarray(start, end) : noise(below(300))
+          const { etag } = written(put)
+          parts.push(isCopy ? { kind: 'copy', from, etag, start, end } : { kind: 'bytes', bytes: piece })
+          pieces.push(piece)
+          made += piece.length
+        }
+        const path = `${root}/made-${round}`
+        expect(written(await store.put(path, parts, CREATE)).objectBytes).toBe(made)
+        const got = await store.get(path)
+        expect(got.kind === 'ok' && Buffer.compare(got.bytes, Buffer.concat(pieces))).toBe(0)
+      }
+      for (const { path, content } of sources) {
+        const got = await store.get(path)
+        expect(got.kind === 'ok' && Buffer.compare(got.bytes, content)).toBe(0)
+      }
+    })
+
+    it.each([0.99, 0.8, 0.5])(
+      'keeps the first %d of a large object at its place and puts other bytes behind',
+      async (share) => {
+        const { store, root } = await open()
+        const old = new Uint8Array(12_000_000).map((_, i) => i % 251)
+        const behind = new Uint8Array(100_001).fill(255)
+        const { etag } = written(await store.put(`${root}/old`, old, CREATE))
+        const end = share * old.length
+        const kept = { kind: 'copy', from: `${root}/old`, etag, start: 0, end } as const
+        const { objectBytes } = written(
+          await store.put(`${root}/new`, [kept, { kind: 'bytes', bytes: behind }], CREATE),
+        )
+        expect(objectBytes).toBe(end + behind.length)
+        const got = await store.get(`${root}/new`)
+        expect(got.kind === 'ok' && Buffer.compare(got.bytes, Buffer.concat([old.subarray(0, end), behind]))).toBe(0)
+      },
+    )
 
     it('writes nothing where a source is gone, another version, or too short', async () => {
       const { store, root } = await open()

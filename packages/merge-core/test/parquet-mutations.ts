@@ -12,6 +12,7 @@ import { readFooter } from '../src/parquet/read-footer.ts'
 import { readRowGroup } from '../src/parquet/read-row-group.ts'
 import { type Field, parsePrimitiveType } from '../src/primitive-type.ts'
 import { bytesSource } from '../src/store/byte-source.ts'
+import { randomFrom } from './random-from.ts'
 
 const golden = new URL('golden/', import.meta.url)
 const [file, first, count, mode] = process.argv.slice(2) as [string, string, string, string | undefined]
@@ -102,15 +103,4 @@ function mutate(bytes: Uint8Array, random: () => number): Uint8Array {
   else if (kind === 3) copy.copyWithin(place(), place(), place())
   else copy[place()]! ^= 1 << below(8)
   return copy
-}
-
-/** mulberry32: uniform in [0, 1). */
-function randomFrom(seed: number): () => number {
-  let state = Math.imul(seed + 1, 0x9e3779b1)
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
