@@ -26,6 +26,7 @@ import {
   type RowGroup,
   type SchemaElement,
 } from './footer.ts'
+import { chunkStart, moveChunk, moveOffsetIndex } from './move-chunk.ts'
 import { rowGroupBounds } from './statistics.ts'
 import { type EncodedRowGroup, encodeRowGroup } from './write-row-group.ts'
 import { isSameLayout, schemaElements } from './write-schema.ts'
@@ -327,24 +328,6 @@ function moveGroup({ rowGroup, columnIndexes, offsetIndexes }: PlacedGroup, by: 
   }
 }
 
-function moveChunk(chunk: ColumnChunk, by: number): ColumnChunk {
-  const { dictionaryPageOffset, bloomFilterOffset, ...metaData } = chunk.metaData!
-  return {
-    fileOffset: 0,
-    metaData: {
-      ...metaData,
-      dataPageOffset: metaData.dataPageOffset + by,
-      dictionaryPageOffset: dictionaryPageOffset === undefined ? undefined : dictionaryPageOffset + by,
-      bloomFilterOffset: bloomFilterOffset === undefined ? undefined : bloomFilterOffset + by,
-    },
-  }
-}
-
-function moveOffsetIndex(index: OffsetIndex, by: number): OffsetIndex {
-  const pageLocations = index.pageLocations.map((location) => ({ ...location, offset: location.offset + by }))
-  return { ...index, pageLocations }
-}
-
 /**
  * By the bounds of the key, or as given where a group lacks them. Groups overlap at most in their ends, so that (least, greatest) of
  * the first key column orders all but groups of one single value; these the second column orders.
@@ -431,14 +414,6 @@ function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
     at += piece.length
   }
   return bytes
-}
-
-/** Its dictionary page, if any; an offset of 0 means none in a file, but may be one in an encoded group, whose pages ascend. */
-function chunkStart({ metaData }: ColumnChunk): number {
-  const { dictionaryPageOffset, dataPageOffset } = metaData!
-  return dictionaryPageOffset === undefined || dictionaryPageOffset === 0
-    ? dataPageOffset
-    : Math.min(dictionaryPageOffset, dataPageOffset)
 }
 
 function groupStart({ columns }: RowGroup): number {

@@ -1,5 +1,8 @@
 // Encodes one row group: columns in, the bytes of its chunks and what the footer says of them out.
 //
+// A column that comes as the stored chunk of an older row group is not encoded: its bytes are copied to their place in the order of
+// the fields, and what the older footer says of it goes along. Of every other column:
+//
 //   1  drop the nulls of a column; pages hold present values (present-rows)
 //   2  choose the encoding by what the first rows would take (choose-encoding)
 //   3  encode all pages of the chunk and compress them, unless the first ones show that it gains less than an eighth (pages)
@@ -14,10 +17,11 @@ import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
 import { chooseEncoding } from './encode/choose-encoding.ts'
 import { chunkBounds, chunkStatistics, columnIndexOf } from './encode/chunk-bounds.ts'
-import { encodePages, type PageRows, storedBytes, storePages } from './encode/pages.ts'
+import { encodePages, type PageRows, storeChunk, storedBytes, storePages } from './encode/pages.ts'
 import { plainBytes } from './encode/plain.ts'
 import { countPresent, presentRows } from './encode/present-rows.ts'
 import { type ColumnChunk, type ColumnIndex, Encoding, type OffsetIndex, type RowGroup } from './footer.ts'
+import { chunkStart, type KeptChunk, moveChunk, moveOffsetIndex } from './move-chunk.ts'
 import { decimalBytes, physicalType } from './write-schema.ts'
 
 export interface WriteOptions {
@@ -39,41 +43,41 @@ export interface EncodedRowGroup {
   readonly offsetIndexes: readonly (OffsetIndex | null)[]
 }
 
-interface EncodedChunk {
+interface PlacedChunk {
   readonly chunk: ColumnChunk
-  readonly uncompressedSize: number
   /** Where the chunk ends in the group. */
   readonly end: number
   readonly columnIndex: ColumnIndex | null
-  readonly offsetIndex: OffsetIndex
+  readonly offsetIndex: OffsetIndex | null
 }
 
 const PAGE_ROWS = 20_000
 /** A page of larger values ends here, so that a reader need not hold thousands of documents of 400 KB at once. */
 const PAGE_BYTES = 4 << 20
 
-/** Encodes `columns`, one a field in the order of `fields`, of the same number of rows (at least one). */
+/** Encodes `columns`, one a field in the order of `fields`, of the same number of rows (at least one). Kept chunks are copied. */
 export function encodeRowGroup(
   fields: readonly Field[],
-  columns: readonly Column[],
+  columns: readonly (Column | KeptChunk)[],
   options: WriteOptions,
 ): EncodedRowGroup {
-  const rows = columns[0]?.rows ?? 0
+  const rows = columns[0] === undefined ? 0 : rowsOf(columns[0])
   invariant(fields.length === columns.length, `${columns.length} columns for ${fields.length} fields`)
   invariant(rows > 0, 'a row group without rows')
-  const chunks: EncodedChunk[] = []
+  const chunks: PlacedChunk[] = []
   let end = 0
   for (const [i, field] of fields.entries()) {
-    checkColumn(field, columns[i]!, rows)
-    const encoded = encodeChunk(field, columns[i]!, i, end, options)
-    chunks.push(encoded)
-    end = encoded.end
+    const column = columns[i]!
+    checkColumn(field, column, rows)
+    const placed = column.kind === 'kept' ? placeKept(field, column, end) : encodeChunk(field, column, i, end, options)
+    chunks.push(placed)
+    end = placed.end
   }
   return {
     bytes: storedBytes(end),
     rowGroup: {
       columns: chunks.map(({ chunk }) => chunk),
-      totalByteSize: chunks.reduce((sum, { uncompressedSize }) => sum + uncompressedSize, 0),
+      totalByteSize: chunks.reduce((sum, { chunk }) => sum + chunk.metaData!.totalUncompressedSize, 0),
       numRows: rows,
       sortingColumns: sortingColumns(options.keyColumns),
       fileOffset: 0,
@@ -90,14 +94,49 @@ function sortingColumns(keyColumns: number): RowGroup['sortingColumns'] {
   return Array.from({ length: keyColumns }, (_, columnIdx) => ({ columnIdx, descending: false, nullsFirst: true }))
 }
 
-function checkColumn(field: Field, column: Column, rows: number): void {
+export function rowsOf(column: Column | KeptChunk): number {
+  return column.kind === 'kept' ? column.chunk.metaData!.numValues : column.rows
+}
+
+function checkColumn(field: Field, column: Column | KeptChunk, rows: number): void {
+  const columnRows = rowsOf(column)
+  invariant(columnRows === rows, `column ${field.name} has ${columnRows} rows, the first column ${rows}`)
+  if (column.kind === 'kept') {
+    const { type, totalCompressedSize } = column.chunk.metaData!
+    invariant(type === physicalType(field.type), `the chunk kept for ${field.name} has physical type ${type}`)
+    invariant(
+      column.bytes.length === totalCompressedSize,
+      `the chunk kept for ${field.name} comes as ${column.bytes.length} of ${totalCompressedSize} bytes`,
+    )
+    return
+  }
   const { kind } = column.kind === 'dictionary' ? column.dictionary : column
   invariant(kind === kindOf(field.type), `column ${field.name} of type ${field.type.kind} comes as ${kind}`)
-  invariant(column.rows === rows, `column ${field.name} has ${column.rows} rows, the first column ${rows}`)
   invariant(!field.required || column.validity === null, `required column ${field.name} comes with nulls`)
 }
 
-function encodeChunk(field: Field, column: Column, position: number, at: number, options: WriteOptions): EncodedChunk {
+/** The chunk's bytes and entry at their place in the group, under the field's name by now. A bloom filter stays behind. */
+function placeKept(field: Field, { bytes, chunk, columnIndex, offsetIndex }: KeptChunk, at: number): PlacedChunk {
+  const by = at - chunkStart(chunk)
+  const { dictionaryPageOffset } = chunk.metaData!
+  const metaData = {
+    ...chunk.metaData!,
+    pathInSchema: [field.name],
+    // In a file 0 means none; in a group it may be the first page.
+    dictionaryPageOffset: dictionaryPageOffset === 0 ? undefined : dictionaryPageOffset,
+    indexPageOffset: undefined,
+    bloomFilterOffset: undefined,
+    bloomFilterLength: undefined,
+  }
+  return {
+    chunk: moveChunk({ ...chunk, metaData }, by),
+    end: storeChunk(bytes, at),
+    columnIndex,
+    offsetIndex: offsetIndex && moveOffsetIndex(offsetIndex, by),
+  }
+}
+
+function encodeChunk(field: Field, column: Column, position: number, at: number, options: WriteOptions): PlacedChunk {
   const isKey = position < options.keyColumns
   const present = narrowed(field, presentRows(column))
   const pages = cutPages(present, column.rows, column.validity, options.pageRows ?? PAGE_ROWS)
@@ -123,7 +162,6 @@ function encodeChunk(field: Field, column: Column, position: number, at: number,
   }
   return {
     chunk,
-    uncompressedSize: stored.uncompressedSize,
     end: stored.end,
     columnIndex: columnIndexOf(field, values, pages, bounds, isKey),
     offsetIndex: { pageLocations: stored.locations },

@@ -152,6 +152,14 @@ export function storePages(
   return { codec, uncompressedSize: raw.ends.at(-1)! + headerBytes, end, locations, encodingStats }
 }
 
+/** Puts a chunk as it is stored into the group's bytes from `at` on; answers where it ends. */
+export function storeChunk(chunk: Uint8Array, at: number): number {
+  const end = at + chunk.length
+  reserveGroup(end)
+  groupBytes.set(chunk, at)
+  return end
+}
+
 /** The first `end` of the group's bytes, as a copy. */
 export function storedBytes(end: number): Uint8Array<ArrayBuffer> {
   return groupBytes.slice(0, end)
