@@ -52,13 +52,22 @@ export async function icebergRelation(folder: string, metadata: string): Promise
   return parquetRelation(folder, JSON.parse(files) as string[])
 }
 
-/** Times are without a zone, in UTC, whatever the writer called their type. */
-export function parquetRelation(folder: string, files: readonly string[]): string {
+/**
+ * A relation over Parquet files. Times are without a zone, in UTC, and decimals are decimals, whatever the writer called their types.
+ * @param microseconds SQL of a time's epoch microseconds
+ */
+export function parquetRelation(
+  folder: string,
+  files: readonly string[],
+  microseconds = (column: string) => `epoch_us(${column})`,
+): string {
   const { attributes } = JSON.parse(readFileSync(join(folder, DEFINITION), 'utf8')) as BaseData
-  const times = attributes.filter(({ type }) => type === 'timestamp').map(({ name }) => name)
-  const columns = times.map((name) => `make_timestamp(epoch_us(${name})) AS ${name}`)
-  const star = times.length > 0 ? `* REPLACE (${columns.join(', ')})` : '*'
-  return `(SELECT ${star} FROM read_parquet([${files.map((file) => `'${file.replaceAll("'", "''")}'`).join(', ')}]))`
+  const columns = attributes.map(({ name, type }) => {
+    if (type === 'timestamp') return `make_timestamp(${microseconds(name)}) AS ${name}`
+    return type === 'decimal(38,9)' ? `${name}::DECIMAL(38, 9) AS ${name}` : name
+  })
+  const list = files.map((file) => `'${file.replaceAll("'", "''")}'`).join(', ')
+  return `(SELECT ${columns.join(', ')}, _stream, _sequence FROM read_parquet([${list}]))`
 }
 
 /** Versions of packages of Python, by name. */
