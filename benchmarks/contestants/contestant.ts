@@ -42,6 +42,8 @@ export interface MergedBytes {
 
 export interface Contestant {
   readonly name: string
+  /** Whether it takes part in a workload (`W4`, `W11-day`) on a table of so many rows. Absent: in all. */
+  readonly takes?: (workload: string, rows: number) => boolean
   /** Makes its own table in `folder` (which is there and empty). Runs once, untimed; a fresh copy of what it made is merged into. */
   prepare(base: BaseData, folder: string): Promise<void>
   /**

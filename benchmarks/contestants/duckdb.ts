@@ -1,0 +1,33 @@
+// A folder of Parquet files and a DuckDB script, as one would write it without a table format, in two ways: writing only the files
+// that change, or the whole partitions.
+
+import { cpSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { rivalsPython } from '../../scripts/parts.ts'
+import type { Contestant } from './contestant.ts'
+import { pythonVersions } from './rival-process.ts'
+
+const PROGRAM = join(import.meta.dirname, 'duckdb.py')
+
+export const duckdbFiles = duckdbContestant('duckdb', 'files')
+export const duckdbPartitions = duckdbContestant('duckdb-partitions', 'partitions')
+
+function duckdbContestant(name: string, unit: 'files' | 'partitions'): Contestant {
+  return {
+    name,
+    async prepare(base, folder) {
+      const { attributes, layout, partition } = base
+      writeFileSync(join(folder, 'definition.json'), JSON.stringify({ attributes, layout, partition }))
+      if (base.rows > 0) cpSync(base.parquet, join(folder, 'table'), { recursive: true })
+    },
+    command: (folder, landing, threads) => ({
+      argv: [rivalsPython.program, PROGRAM, folder, landing, String(threads), unit],
+    }),
+    async result(folder) {
+      return `read_parquet('${folder}/table/*/*.parquet', hive_partitioning = false)`
+    },
+    async versions() {
+      return { duckdb: (await pythonVersions(rivalsPython.program, ['duckdb'])).duckdb! }
+    },
+  }
+}
