@@ -1,5 +1,6 @@
 // The arguments and options that several commands share. Each option has an environment variable, for containers.
 
+import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 export const TABLE_ARGUMENT = 'location of the table: a folder such as ./lake/orders'
@@ -40,6 +41,42 @@ export function snapshotOption(): Option {
 function parseSnapshotId(text: string): bigint {
   if (/^\d{1,19}$/.test(text)) return BigInt(text)
   throw new InvalidArgumentError('Write the number that `lastwrite history` shows.')
+}
+
+export function threadsOption(): Option {
+  return new Option('--threads <count>', 'how many threads read and merge')
+    .env('LASTWRITE_THREADS')
+    .argParser(parseThreads)
+    .default(availableParallelism(), 'one for each processor')
+}
+
+function parseThreads(text: string): number {
+  const threads = Number(text)
+  if (Number.isInteger(threads) && threads >= 1 && threads <= 256) return threads
+  throw new InvalidArgumentError('Write a whole number from 1 to 256.')
+}
+
+export function memoryOption(): Option {
+  return new Option('--memory <size>', 'memory that the process may take: more changes than fit become several commits')
+    .env('LASTWRITE_MEMORY')
+    .argParser(parseByteSize)
+    .default(512 * 1024 ** 2, '512MiB')
+}
+
+const UNITS = ['KiB', 'MiB', 'GiB']
+
+function parseByteSize(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?(KiB|MiB|GiB)$/.exec(text) ?? []
+  if (digits === undefined || unit === undefined) {
+    throw new InvalidArgumentError('Write a number and KiB, MiB or GiB, such as 512MiB.')
+  }
+  return Math.round(Number(digits) * 1024 ** (UNITS.indexOf(unit) + 1))
+}
+
+export function profileOption(): Option {
+  return new Option('--profile <folder>', 'write a CPU profile of each thread there (.cpuprofile)').env(
+    'LASTWRITE_PROFILE',
+  )
 }
 
 export function example(...lines: string[]): string {

@@ -29,7 +29,7 @@ describe('lastwrite', () => {
     const text = stdout.replaceAll(/\s+/g, ' ')
     const options = stdout.match(/^ {2}--[a-z-]+/gm)!.map((option) => option.trim().slice(2))
     for (const option of options) {
-      expect(text).toContain(`(env: LASTWRITE_${option.toUpperCase().replaceAll('-', '_')})`)
+      expect(text).toContain(`env: LASTWRITE_${option.toUpperCase().replaceAll('-', '_')})`)
     }
   })
 

@@ -10,4 +10,6 @@ export interface Environment {
   /** A new UUID: commit ids, table ids, file names. */
   readonly uuid: () => string
   readonly sleep: (ms: number) => Promise<void>
+  /** The most memory that the process has held so far (resident set); left out where nobody knows. */
+  readonly peakMemoryBytes?: () => number
 }

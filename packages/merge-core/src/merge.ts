@@ -39,6 +39,8 @@ export interface MergeOptions {
   readonly threads?: number
   /** What the process may take, in bytes. A run with more changes than fit makes several commits. Default 512 MiB. */
   readonly memoryBytes?: number
+  /** Given a CPU profile (V8's `.cpuprofile` as an object) of each thread that was started, at the end of the run. */
+  readonly onProfile?: (profile: object, thread: number) => void
   /** Landing objects are taken into one commit until their changes take so many bytes. Default: by `memoryBytes`. */
   readonly commitBytes?: number
 }
@@ -79,6 +81,7 @@ export async function mergeLanding(
       if (batch.landing.length === 0) break
       await commitBatch(run, batch)
     }
+    await handOverProfiles(run)
   } finally {
     await run.pool?.close()
   }
@@ -117,13 +120,18 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
   }
 }
 
+async function handOverProfiles({ options: { onProfile }, pool }: Run): Promise<void> {
+  if (onProfile === undefined || pool === null) return
+  for (const [index, profile] of (await pool.endProfiles()).entries()) onProfile(profile, index + 1)
+}
+
 /** This thread, or where there is `much` to do the pool. */
 async function workersFor(run: Run, much: boolean): Promise<Workers> {
-  const { threads = 1 } = run.options
+  const { threads = 1, onProfile } = run.options
   if (!much || threads === 1) return run.here
   if (run.pool === null) {
     const { threadPool } = await import('./threads/pool.ts')
-    run.pool = threadPool(run.table.environment.store, threads)
+    run.pool = threadPool(run.table.environment.store, { threads, profile: onProfile !== undefined })
   }
   return run.pool
 }
@@ -251,6 +259,7 @@ async function finishRun(run: Run): Promise<MergeReport> {
   report.warnings.push(...warningsOf(run))
   report.exitCode = exitCodeOf(run)
   Object.assign(report.bytes, traffic)
+  report.peakMemoryBytes = table.environment.peakMemoryBytes?.() ?? null
   if (report.commits.length > 0) {
     // For people alone: the commits stand whether it is written or not.
     const { stateFolder } = await loadState(table)

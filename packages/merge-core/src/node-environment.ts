@@ -7,5 +7,12 @@ import type { ObjectStore } from './store/object-store.ts'
 
 /** The environment of an ordinary Node process. */
 export function nodeEnvironment(store: ObjectStore): Environment {
-  return { store, nowMs: Date.now, random: Math.random, uuid: randomUUID, sleep: (ms) => setTimeout(ms) }
+  return {
+    store,
+    nowMs: Date.now,
+    random: Math.random,
+    uuid: randomUUID,
+    sleep: (ms) => setTimeout(ms),
+    peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
+  }
 }

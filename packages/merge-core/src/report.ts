@@ -36,6 +36,8 @@ export interface MergeReport {
   readonly rowGroups: { copied: number; encoded: number }
   /** All traffic with the store, metadata included; `copied` never left it. */
   readonly bytes: { read: number; written: number; copied: number }
+  /** Of the process up to the end of the run (resident set); null where the environment does not tell. */
+  peakMemoryBytes: number | null
   readonly damaged: { path: string; message: string }[]
   readonly warnings: string[]
   readonly seconds: { plan: number; scan: number; fold: number; merge: number; commit: number; total: number }
@@ -57,6 +59,7 @@ export function emptyReport(table: string, location: string): MergeReport {
     files: { added: 0, removed: 0, kept: 0 },
     rowGroups: { copied: 0, encoded: 0 },
     bytes: { read: 0, written: 0, copied: 0 },
+    peakMemoryBytes: null,
     damaged: [],
     warnings: [],
     seconds: { plan: 0, scan: 0, fold: 0, merge: 0, commit: 0, total: 0 },

@@ -7,17 +7,24 @@ import {
   jsonOption,
   landingOption,
   landingPrefixes,
+  memoryOption,
   type OutputOptions,
+  profileOption,
   quietOption,
   TABLE_ARGUMENT,
+  threadsOption,
 } from '../options.ts'
 import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
+import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
 import { toLandingPrefix } from '../table-location.ts'
 import { planAndPrint } from './plan.ts'
 
 interface MergeOptions extends OutputOptions {
   readonly dryRun?: true
+  readonly threads: number
+  readonly memory: number
+  readonly profile?: string
 }
 
 export function mergeCommand(): Command {
@@ -28,6 +35,9 @@ export function mergeCommand(): Command {
     .addOption(
       new Option('--dry-run', 'say what would be touched, read and written; change nothing').env('LASTWRITE_DRY_RUN'),
     )
+    .addOption(threadsOption())
+    .addOption(memoryOption())
+    .addOption(profileOption())
     .addOption(jsonOption('the report'))
     .addOption(quietOption())
     .addHelpText('after', example('lastwrite merge ./lake/orders --landing ./landing/orders'))
@@ -39,7 +49,14 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
   if (options.dryRun) return planAndPrint(table, landing, options)
   const progress = showProgress(options)
-  const report = await mergeLanding(table, landing, { onProgress: progress.show }).finally(progress.stop)
+  const profiles = options.profile === undefined ? null : await profilesIn(options.profile)
+  const report = await mergeLanding(table, landing, {
+    onProgress: progress.show,
+    threads: options.threads,
+    memoryBytes: options.memory,
+    ...(profiles !== null && { onProfile: profiles.add }),
+  }).finally(progress.stop)
+  await profiles?.write()
   warnOf(report)
   if (options.json) printJson(report)
   else if (!options.quiet) printReport(report)
@@ -77,6 +94,7 @@ function printReport(report: MergeReport): void {
     ['files', breakdown({ ...files })],
     ['row groups', breakdown({ ...rowGroups })],
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
+    ['memory', report.peakMemoryBytes === null ? '' : `${byteSize(report.peakMemoryBytes)} at most`],
     [
       'seconds',
       `${total.toFixed(2)}: ${Object.entries(steps)

@@ -3,34 +3,49 @@
 // A task's arrays are moved to the thread and its result's arrays back, none is copied. What a thread reads and writes goes through
 // this thread's store, so that there is one place for connections, limits and counts.
 
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, type ResourceLimits } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { ObjectReader } from '../store/object-store.ts'
 import { serveTask, type TaskStore } from './task-port.ts'
 import { movable } from './transfer.ts'
-import type { Task } from './worker.ts'
+import type { Meeting, Task, ThreadData } from './worker.ts'
 import type { Workers } from './workers.ts'
 
 export interface ThreadPool extends Workers {
+  /** A CPU profile of each thread that started, ended now. */
+  endProfiles(): Promise<object[]>
   /** Ends the threads, whatever they are at. */
   close(): Promise<void>
 }
 
-/** @param threads how many, at least one; they start when they have a task, and stay */
-export function threadPool(store: ObjectReader, threads: number): ThreadPool {
+export interface PoolOptions {
+  /** How many, at least one; they start when they have a task, and stay. */
+  readonly threads: number
+  /** Whether each thread profiles itself from its start on. */
+  readonly profile?: boolean
+  /** Of each thread; V8's by default. */
+  readonly resourceLimits?: ResourceLimits
+}
+
+export function threadPool(
+  store: ObjectReader,
+  { threads, profile = false, resourceLimits = {} }: PoolOptions,
+): ThreadPool {
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: Number.POSITIVE_INFINITY,
+    resourceLimits,
+    workerData: { profile } satisfies ThreadData,
   })
   async function run<Result>(task: Task, taskStore: TaskStore): Promise<Result> {
     const { port1, port2 } = new MessageChannel()
     const { value, transferList } = movable(task)
+    // The outcome comes through the port. A thread that ended without one has died.
+    const ended = pool.run({ task: value, port: port2 }, { transferList: [...transferList, port2] })
     try {
-      // The outcome comes through the port; a thread that dies fails the call.
-      const died = pool.run({ task: value, port: port2 }, { transferList: [...transferList, port2] })
-      return await Promise.race([serveTask<Result>(port1, taskStore), died.then(() => new Promise<never>(() => {}))])
+      return await Promise.race([serveTask<Result>(port1, taskStore), ended.then(() => new Promise<never>(() => {}))])
     } finally {
       port1.close()
     }
@@ -40,6 +55,12 @@ export function threadPool(store: ObjectReader, threads: number): ThreadPool {
     readLanding: (object, definition) =>
       run({ kind: 'read-landing', object, definition }, { ...store, createFile: noFile }),
     mergeFiles: (task, createFile) => run({ kind: 'merge-files', task }, { ...store, createFile }),
+    endProfiles: () => {
+      const started = pool.threads.length
+      const meeting: Meeting = { arrived: new Int32Array(new SharedArrayBuffer(4)), threads: started }
+      const end = () => run<object>({ kind: 'end-profile', meeting }, { ...store, createFile: noFile })
+      return Promise.all(Array.from({ length: started }, end))
+    },
     close: () => pool.destroy(),
   }
 }

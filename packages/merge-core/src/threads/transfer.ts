@@ -21,6 +21,7 @@ function walk(value: unknown, buffers: Set<ArrayBuffer>): unknown {
 }
 
 function alone(view: Uint8Array<ArrayBuffer>, buffers: Set<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (!(view.buffer instanceof ArrayBuffer)) return view
   if (buffers.has(view.buffer)) return view.slice()
   const owned = view.byteLength === view.buffer.byteLength ? view : copyOf(view)
   if (owned.byteLength >= MOVED_BYTES_MIN) buffers.add(owned.buffer)

@@ -1,22 +1,48 @@
 // The program of a thread: does one task at a time, with the store of the thread that gave it out.
 
-import type { MessagePort } from 'node:worker_threads'
+import { type MessagePort, workerData } from 'node:worker_threads'
 import { mergeFiles } from '../files/merge-files.ts'
 import { readLanding } from '../landing/read-landing.ts'
 import type { ListedObject } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
+import { startProfile } from './profiler.ts'
 import { storeAt } from './task-port.ts'
 import type { MergeFilesTask } from './workers.ts'
 
 export type Task =
   | { readonly kind: 'read-landing'; readonly object: ListedObject; readonly definition: TableDefinition }
   | { readonly kind: 'merge-files'; readonly task: MergeFilesTask }
+  | { readonly kind: 'end-profile'; readonly meeting: Meeting }
+
+/** All threads of a pool at once: `arrived` counts them up to `threads`. None goes on before the last is there. */
+export interface Meeting {
+  readonly arrived: Int32Array<SharedArrayBuffer>
+  readonly threads: number
+}
+
+export interface ThreadData {
+  readonly profile: boolean
+}
+
+const endProfile = (workerData as ThreadData).profile ? await startProfile() : null
 
 export default async function run({ task, port }: { readonly task: Task; readonly port: MessagePort }): Promise<void> {
   const { store, finish } = storeAt(port)
   await finish(() => {
     if (task.kind === 'read-landing') return readLanding(store, task.object, task.definition)
+    if (task.kind === 'end-profile') {
+      meet(task.meeting)
+      return endProfile!()
+    }
     const { layout, partition, files, changes } = task.task
     return mergeFiles({ ...layout, store, createFile: store.createFile }, partition, files, changes)
   })
+}
+
+function meet({ arrived, threads }: Meeting): void {
+  Atomics.add(arrived, 0, 1)
+  Atomics.notify(arrived, 0)
+  for (let there = Atomics.load(arrived, 0); there < threads; there = Atomics.load(arrived, 0)) {
+    Atomics.wait(arrived, 0, there)
+  }
 }

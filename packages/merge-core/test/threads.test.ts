@@ -1,0 +1,152 @@
+// Merging in threads: the same files as in one thread, and a thread that fails or dies takes its run along, with the cause.
+
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import {
+  DamagedObjectError,
+  type MergeReport,
+  mergeLanding,
+  parseTableDefinition,
+  TryAgainError,
+} from '../src/index.ts'
+import { type MemoryStore, memoryStore } from '../src/store/memory.ts'
+import { threadPool } from '../src/threads/pool.ts'
+import { movable } from '../src/threads/transfer.ts'
+import { handTable, line, objectOf } from './hand-changes.ts'
+import { currentFiles, readObject } from './stored-table.ts'
+import { createTestTable, environmentOver, LANDING, land } from './table-run.ts'
+
+const spec = handTable(['identity(region)'])
+const REGIONS = ['A', 'B', 'C', 'D']
+
+/** Objects large enough to be read in threads: inserts of 6,000 keys, or changes of them that move, remove and replace. */
+function objects(round: number) {
+  const regionOf = (key: number) => REGIONS[key % REGIONS.length]!
+  return Array.from({ length: 3 }, (_, object) => {
+    const lines = Array.from({ length: 2_000 }, (_, i) => {
+      const key = object * 2_000 + i
+      const change = { pk: `key ${key}`, sequence: 1_000 * round + i + 1, note: `note ${key} ${'x'.repeat(40)}` }
+      if (round === 0) return line(spec, { ...change, to: regionOf(key) })
+      if (key % 7 === 0) return line(spec, { ...change, from: regionOf(key) })
+      return line(spec, { ...change, from: regionOf(key), to: regionOf(key % 5 === 0 ? key + 1 : key) })
+    })
+    return objectOf(`${round}-${object}.ndjson`, lines)
+  })
+}
+
+async function mergeTwice(threads: number): Promise<{ store: MemoryStore; reports: MergeReport[]; hashes: string[] }> {
+  const store = memoryStore()
+  const table = await createTestTable(spec, environmentOver(store))
+  const reports: MergeReport[] = []
+  for (const round of [0, 1]) {
+    await land(store, objects(round))
+    reports.push(await mergeLanding(table, [LANDING], { threads }))
+  }
+  const files = await currentFiles(store)
+  const hashes = await Promise.all(
+    files.map(async ({ path }) =>
+      createHash('sha256')
+        .update(await readObject(store, path))
+        .digest('hex'),
+    ),
+  )
+  return { store, reports, hashes: hashes.sort() }
+}
+
+describe('a merge in two threads', () => {
+  it('writes the files that one thread writes, and counts the same', async () => {
+    const one = await mergeTwice(1)
+    const two = await mergeTwice(2)
+    expect(two.hashes).toEqual(one.hashes)
+    expect(two.hashes).toHaveLength(REGIONS.length)
+    const counts = ({ lines, rows, rowGroups, files }: MergeReport) => ({ lines, rows, rowGroups, files })
+    expect(two.reports.map(counts)).toEqual(one.reports.map(counts))
+    expect(two.reports[1]!.lines.applied).toBe(6_000)
+  })
+
+  it('gives a profile of each thread that was started', async () => {
+    const store = memoryStore()
+    const table = await createTestTable(spec, environmentOver(store))
+    await land(store, objects(0))
+    const profiles = new Map<number, object>()
+    await mergeLanding(table, [LANDING], { threads: 2, onProfile: (profile, thread) => profiles.set(thread, profile) })
+    expect([...profiles.keys()]).toEqual([1, 2])
+    for (const profile of profiles.values()) expect(profile).toHaveProperty('nodes')
+  })
+
+  it('ends with the error of the store that a task met, and goes on where it was the next time', async () => {
+    const store = memoryStore()
+    const table = await createTestTable(spec, environmentOver(store))
+    await land(store, objects(0))
+    store.inject({
+      operation: 'put',
+      path: /\.parquet$/,
+      fault: { kind: 'fail', failure: { kind: 'throttled', cause: new Error('slow down') } },
+    })
+    const failed = mergeLanding(table, [LANDING], { threads: 2 })
+    await expect(failed).rejects.toThrow(TryAgainError)
+    await expect(failed).rejects.toThrow(/slow down/)
+    const report = await mergeLanding(table, [LANDING], { threads: 2 })
+    expect(report.lines.applied).toBe(6_000)
+  })
+
+  it('defers the changes of a damaged file, and names it', async () => {
+    const store = memoryStore()
+    const table = await createTestTable(spec, environmentOver(store))
+    await land(store, objects(0))
+    await mergeLanding(table, [LANDING], { threads: 2 })
+    const [file] = await currentFiles(store)
+    const bytes = await readObject(store, file!.path)
+    store.plant(file!.path, bytes.fill(0xff, 10, 2_000))
+    await land(store, objects(1))
+    const report = await mergeLanding(table, [LANDING], { threads: 2 })
+    expect(report.exitCode).toBe(21)
+    expect(report.damaged.map(({ path }) => path)).toEqual([file!.path])
+  })
+})
+
+describe('a thread', () => {
+  it('that dies fails its task with the cause', async () => {
+    const store = memoryStore()
+    const refused = Buffer.from('{}\n'.repeat(400_000))
+    await store.put('memory://landing/bad', refused, { kind: 'create' })
+    const pool = threadPool(store, { threads: 1, resourceLimits: { maxOldGenerationSizeMb: 24 } })
+    const [object] = [{ path: 'memory://landing/bad', etag: '', objectBytes: refused.length, modifiedMs: 0 }]
+    try {
+      await expect(pool.readLanding(object, parseTableDefinition(spec.text))).rejects.toThrow(/memory limit/)
+    } finally {
+      await pool.close()
+    }
+  })
+})
+
+describe('data on its way to a thread', () => {
+  it('takes no neighbours along, and leaves them whole', () => {
+    const shared = Uint8Array.from({ length: 100_000 }, (_, i) => i)
+    const { value, transferList } = movable({ part: shared.subarray(10_000, 20_000), map: new Map([['x', shared]]) })
+    const there = structuredClone(value, { transfer: transferList })
+    expect(there.part).toEqual(Uint8Array.from({ length: 10_000 }, (_, i) => i + 10_000))
+    expect(there.part.buffer.byteLength).toBe(10_000)
+    expect(there.map.get('x')).toHaveLength(100_000)
+  })
+
+  it('moves one buffer once, though two views are of it', () => {
+    const words = new Uint32Array(5_000).fill(7)
+    const { value, transferList } = movable([words, new Uint8Array(words.buffer)])
+    const [first, second] = structuredClone(value, { transfer: transferList })
+    expect(first).toHaveLength(5_000)
+    expect(second).toHaveLength(20_000)
+  })
+})
+
+it('keeps the class of an error that says what to do', async () => {
+  const { packError, unpackError } = await import('../src/threads/packed-error.ts')
+  const cause = new Error('inner')
+  for (const error of [new TryAgainError('again', { cause }), new DamagedObjectError('memory://x', 'is broken')]) {
+    const there = unpackError(structuredClone(packError(error)))
+    expect(there).toBeInstanceOf(error.constructor)
+    expect(there.message).toBe(error.message)
+    expect((there.cause as Error | undefined)?.message).toBe((error.cause as Error | undefined)?.message)
+  }
+  expect(unpackError(packError(new DamagedObjectError('memory://x', 'y')))).toMatchObject({ path: 'memory://x' })
+})
