@@ -22,7 +22,7 @@ export interface PythonPart {
 /** A virtual environment with DuckDB, pyarrow, pyiceberg and PySpark. */
 export const enginesPython = pythonPart('python')
 export const { folder: pythonFolder, program: pythonProgram } = enginesPython
-/** One with what the benchmark's rivals import: another DuckDB, Polars, deltalake. */
+/** One with what the benchmark's rivals import: another DuckDB, Polars, deltalake, pyiceberg. */
 export const rivalsPython = pythonPart('rivals')
 
 function pythonPart(name: string): PythonPart {
