@@ -8,10 +8,12 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import type { BaseData, Contestant } from './contestant.ts'
 import { parquetRelation, runToEnd, writeDefinition } from './rival-process.ts'
 
-const program = (...args: string[]) => [process.execPath, join(import.meta.dirname, 'parquetjs-lite-merge.ts'), ...args]
+const program = (...args: string[]) => [process.execPath, join(import.meta.dirname, 'parquetjs-lite.merge.ts'), ...args]
 
 export const parquetjsLite: Contestant = {
   name: 'parquetjs-lite',
+  // All rows stand in memory.
+  takes: (workload, rows) => workload === 'W4' && rows <= 1_000_000,
   async prepare(base, folder) {
     writeDefinition(base, folder)
     if (base.rows === 0) return

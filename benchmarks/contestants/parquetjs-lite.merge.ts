@@ -1,7 +1,7 @@
 // Merges change lines into one Parquet file the way a Node program does that knows no more than this library: every row into a map
 // by key, every change applied to it, every row written again.
 //
-// usage: node parquetjs-lite-merge.ts load <folder> <rows as JSON lines> | merge <folder> <landing>
+// usage: node parquetjs-lite.merge.ts load <folder> <rows as JSON lines> | merge <folder> <landing>
 
 import { createReadStream, existsSync, globSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
