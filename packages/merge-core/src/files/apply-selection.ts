@@ -15,14 +15,23 @@ export function applySelection(
   selected: RowSelection,
   changes: IncomingChanges,
 ): Column[] {
-  const selection = selected.selection
-  invariant(selection !== null, 'a row group is gathered only where a change applies')
-  return context.fields.map((field, index) => {
-    const column = gather(field.type, stored[index]!, changes.columns[index]!, selection)
-    return index === context.expiredColumn && selected.markedRows.length > 0
-      ? markExpired(field, column, selected)
-      : column
-  })
+  return context.fields.map((_, index) => selectedColumn(context, index, stored[index]!, selected, changes))
+}
+
+/** The selected rows of the column at `index` of the table's fields. */
+export function selectedColumn(
+  context: MergeContext,
+  index: number,
+  stored: Column,
+  selected: RowSelection,
+  changes: IncomingChanges,
+): Column {
+  invariant(selected.selection !== null, 'a row group is gathered only where a change applies')
+  const field = context.fields[index]!
+  const column = gather(field.type, stored, changes.columns[index]!, selected.selection)
+  return index === context.expiredColumn && selected.markedRows.length > 0
+    ? markExpired(field, column, selected)
+    : column
 }
 
 function markExpired(field: Field, column: Column, selected: RowSelection): Column {

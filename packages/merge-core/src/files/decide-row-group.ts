@@ -1,8 +1,7 @@
 // Decides what the changes routed to a row group make of it, by its keys, and by the versions of those that match.
 
-import { type ByteStrings, compareAt, compareBytes, NO_STRINGS } from '../change/byte-strings.ts'
+import { type ByteStrings, NO_STRINGS } from '../change/byte-strings.ts'
 import { encodeKeys, keyText } from '../change/key-order.ts'
-
 import { encodeVersions } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
 import { takeRows } from '../columns/gather.ts'
@@ -12,7 +11,7 @@ import type { Field } from '../primitive-type.ts'
 import type { IncomingChanges } from './incoming.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
 import { type OpenFile, readColumns } from './open-file.ts'
-import { findRows, type RowSelection, selectRows } from './select-rows.ts'
+import { findRows, type RowSelection, type StoredKeys, selectRows } from './select-rows.ts'
 import type { Piece } from './size-files.ts'
 
 /** A row group in its place in key order. */
@@ -27,7 +26,11 @@ export interface PlacedRowGroup {
 export interface DecidedRowGroup extends Piece {
   readonly place: PlacedRowGroup | null
   readonly selected: RowSelection | null
+  /** Columns that were decoded for the decision, by their position among the table's fields. */
+  readonly decoded: ReadonlyMap<number, Column>
 }
+
+export const NOTHING_DECODED: ReadonlyMap<number, Column> = new Map()
 
 export async function decideRowGroup(
   context: MergeContext,
@@ -38,54 +41,73 @@ export async function decideRowGroup(
   to: number,
   outcomes: Uint8Array,
 ): Promise<DecidedRowGroup> {
-  const untouched = { place, rows: place.rows, changed: false, selected: null }
+  const untouched = { place, rows: place.rows, changed: false, selected: null, decoded: NOTHING_DECODED }
   if (from === to) return untouched
   const keyFields = keyFieldsOf(context)
-  const keys = encodeKeys(
-    await readColumns(file, place.group, keyFields),
-    keyFields.map((field) => field.type),
-  )
+  const keyColumns = await readColumns(file, place.group, keyFields)
+  const keys = storedKeys(keyColumns, keyFields)
   checkAscending(file, place, keys, keyFields)
   const found = findRows(keys, changes.keys, from, to)
-  const matched = found.filter((row) => row >= 0)
-  const { versions, expired } = await readVersions(context, file, place.group, Uint32Array.from(matched))
+  const matched = Uint32Array.from(found.filter((row) => row >= 0))
+  const versionColumns = matched.length === 0 ? NOTHING_DECODED : await readVersions(context, file, place.group)
+  const versions = matched.length === 0 ? NO_STRINGS : versionsOf(context, versionColumns, matched)
+  const expired = expiredValues(context, versionColumns.get(context.expiredColumn), matched)
   const selected = selectRows(place.rows, found, versions, expired, changes, from, to, outcomes)
   if (selected.selection === null) return untouched
-  return { place, rows: selected.selection.rows, changed: true, selected }
+  const decoded = new Map([...keyColumns.entries(), ...versionColumns])
+  return { place, rows: selected.selection.rows, changed: true, selected, decoded }
 }
 
 export function insertAll(changes: IncomingChanges, outcomes: Uint8Array): DecidedRowGroup {
   const found = new Int32Array(changes.count).fill(~0)
   const selected = selectRows(0, found, NO_STRINGS, null, changes, 0, changes.count, outcomes)
-  return { place: null, rows: selected.selection?.rows ?? 0, changed: selected.selection !== null, selected }
+  const rows = selected.selection?.rows ?? 0
+  return { place: null, rows, changed: selected.selection !== null, selected, decoded: NOTHING_DECODED }
 }
 
-/** Versions and expiry marks of single rows of a row group. */
-async function readVersions(context: MergeContext, file: OpenFile, group: number, rows: Uint32Array) {
-  if (rows.length === 0) return { versions: NO_STRINGS, expired: context.expiredColumn < 0 ? null : [] }
-  const fields = [context.fields[context.streamColumn]!, context.fields[context.sequenceColumn]!]
-  if (context.expiredColumn >= 0) fields.push(context.fields[context.expiredColumn]!)
-  const columns = (await readColumns(file, group, fields)).map((column) => takeRows(column, rows))
-  return {
-    versions: encodeVersions(columns[0]!, columns[1]!),
-    expired: expiredValues(context, columns[2], rows.length),
+/** The keys of a row group where they lie, if they are one string; else their bytes, made of the columns. */
+function storedKeys(columns: readonly Column[], keyFields: readonly Field[]): StoredKeys {
+  const [column] = columns
+  if (columns.length === 1 && column!.kind === 'bytes' && column!.validity === null) {
+    return { starts: column!.starts, bytes: column!.bytes, gap: 4 }
   }
+  return encodeKeys(
+    columns,
+    keyFields.map((field) => field.type),
+  )
 }
 
+/** The columns that say how new a row is and whether it is marked as expired. */
+async function readVersions(context: MergeContext, file: OpenFile, group: number): Promise<Map<number, Column>> {
+  const positions = [context.streamColumn, context.sequenceColumn]
+  if (context.expiredColumn >= 0) positions.push(context.expiredColumn)
+  const fields = positions.map((position) => context.fields[position]!)
+  const columns = await readColumns(file, group, fields)
+  return new Map(positions.map((position, i) => [position, columns[i]!]))
+}
+
+function versionsOf(context: MergeContext, columns: ReadonlyMap<number, Column>, rows: Uint32Array): ByteStrings {
+  const taken = (position: number) => takeRows(columns.get(position)!, rows)
+  return encodeVersions(taken(context.streamColumn), taken(context.sequenceColumn))
+}
+
+/** The expiry marks of single rows; null where the table keeps none. `column` is not read where there are no rows. */
 export function expiredValues(
   context: MergeContext,
   column: Column | undefined,
-  rows: number,
+  rows: Uint32Array,
 ): (bigint | null)[] | null {
-  if (context.expiredColumn < 0 || column === undefined) return null
-  return Array.from({ length: rows }, (_, row) => valueAt(column, { kind: 'timestamptz' }, row) as bigint | null)
+  if (context.expiredColumn < 0) return null
+  return Array.from(rows, (row) => valueAt(column!, { kind: 'timestamptz' }, row) as bigint | null)
 }
 
 /** Our own files are held to their order: a row out of place would be missed by a search, silently. */
-function checkAscending(file: OpenFile, place: PlacedRowGroup, keys: ByteStrings, keyFields: readonly Field[]): void {
-  const fail = (row: number, before: string) => {
+function checkAscending(file: OpenFile, place: PlacedRowGroup, keys: StoredKeys, keyFields: readonly Field[]): void {
+  const gap = keys.gap ?? 0
+  const keyAt = (row: number) => keys.bytes.subarray(keys.starts[row]! + gap, keys.starts[row + 1]!)
+  const refuse = (row: number, before: string): never => {
     const key = keyText(
-      keys.bytes.subarray(keys.starts[row]!, keys.starts[row + 1]!),
+      keyAt(row),
       keyFields.map((field) => field.type),
     )
     throw new DamagedObjectError(
@@ -94,20 +116,35 @@ function checkAscending(file: OpenFile, place: PlacedRowGroup, keys: ByteStrings
         'restore the file from its version before, or rewrite it with another engine (which drops our claim of order)',
     )
   }
-  const range = file.keyRanges![place.group]!
   const rows = keys.starts.length - 1
-  for (let row = 1; row < rows; row++) if (compareAt(keys, row, keys, row - 1) <= 0) fail(row, `row ${row - 1}`)
-  if (rows !== place.rows)
+  if (rows !== place.rows) {
     throw new DamagedObjectError(
       file.stored.file.path,
       `row group ${place.group} holds ${rows} rows, its footer says ${place.rows}`,
     )
-  if (rows > 0 && compareBytes(keys.bytes, keys.starts[0]!, keys.starts[1]!, range.first, 0, range.first.length) !== 0)
-    fail(0, 'the first key its footer names')
-  if (
-    rows > 0 &&
-    compareBytes(keys.bytes, keys.starts[rows - 1]!, keys.starts[rows]!, range.last, 0, range.last.length) !== 0
-  ) {
-    fail(rows - 1, 'the last key its footer names')
   }
+  if (rows === 0) return
+  const unordered = firstUnordered(keys.starts, keys.bytes, gap)
+  if (unordered >= 0) refuse(unordered, `row ${unordered - 1}`)
+  const { first, last } = file.keyRanges![place.group]!
+  if (Buffer.compare(keyAt(0), first) !== 0) refuse(0, 'the first key its footer names')
+  if (Buffer.compare(keyAt(rows - 1), last) !== 0) refuse(rows - 1, 'the last key its footer names')
+}
+
+/** The first row that does not sort after the row before it; −1 where all do. */
+function firstUnordered(starts: Uint32Array, bytes: Uint8Array, gap: number): number {
+  const rows = starts.length - 1
+  for (let row = 1; row < rows; row++) {
+    let before = starts[row - 1]! + gap
+    const beforeEnd = starts[row]!
+    let at = beforeEnd + gap
+    const end = starts[row + 1]!
+    while (before < beforeEnd && at < end && bytes[before] === bytes[at]) {
+      before++
+      at++
+    }
+    const ascends = at < end && (before === beforeEnd || bytes[before]! < bytes[at]!)
+    if (!ascends) return row
+  }
+  return -1
 }

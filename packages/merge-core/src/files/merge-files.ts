@@ -2,7 +2,8 @@
 //
 //   1. The files' row groups, in key order, tile the interval: each change has one row group.
 //   2. Of a row group with changes the keys are read, and of the keys that match the versions: they decide what changes.
-//   3. Row groups without an applied change are copied byte for byte; the others are gathered column by column and encoded.
+//   3. Row groups without an applied change are copied byte for byte. Where rows are only replaced, so are the columns that no
+//      replaced row changes. All else is gathered column by column and encoded.
 //   4. What comes out becomes new files of about the target size. A file without a changed row group stays as it is.
 //
 // Files of other writers (unsorted, overlapping, with position deletes) are read whole, sorted, and written in our order where a
@@ -13,6 +14,7 @@ import { encodeKeys } from '../change/key-order.ts'
 
 import { encodeVersions } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
+import { columnBytes } from '../columns/column-bytes.ts'
 import { nullColumn } from '../columns/constant.ts'
 import { concat, takeRows } from '../columns/gather.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
@@ -23,6 +25,7 @@ import {
   decideRowGroup,
   expiredValues,
   insertAll,
+  NOTHING_DECODED,
   type PlacedRowGroup,
 } from './decide-row-group.ts'
 import { readLatestRows } from './foreign-rows.ts'
@@ -30,18 +33,20 @@ import type { IncomingChanges } from './incoming.ts'
 import type { StoredFile } from './locate.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
 import { type OpenFile, openFile, readColumns } from './open-file.ts'
+import { columnsInPlace } from './rewrite-in-place.ts'
 import { findRows, selectRows } from './select-rows.ts'
-import { groupUnits, joinsNeighbour } from './size-files.ts'
-import { FileWriter } from './write-files.ts'
+import { groupUnits, joinsNeighbour, type Unit } from './size-files.ts'
+import { FileWriter, nothingCounted, type WriteCounts } from './write-files.ts'
 
-export interface MergeResult {
+export interface MergeResult extends Readonly<WriteCounts> {
   readonly removed: readonly DataFile[]
   readonly added: readonly DataFile[]
   /** What became of each change of the task (incoming.ts), in order. */
   readonly outcomes: Uint8Array
-  readonly rowGroupsCopied: number
-  readonly rowGroupsEncoded: number
 }
+
+/** Columns decoded for a decision are kept for the rewrite as far as they fit, of all row groups of a task together. */
+const DECODED_BYTES_MAX = 16 * 1024 * 1024
 
 /**
  * @param stored the files that can hold the changes' keys, in order of their lower bounds; none for a partition without files
@@ -87,9 +92,12 @@ async function mergeOrdered(
   const outcomes = new Uint8Array(changes.count)
   const decided: DecidedRowGroup[] = []
   let from = 0
+  let decodedBytes = 0
   for (const [index, place] of placed.entries()) {
     const to = firstChangeAtOrAbove(changes.keys, from, changes.count, placed[index + 1]?.firstKey ?? null)
-    decided.push(await decideRowGroup(context, files[place.file]!, place, changes, from, to, outcomes))
+    const piece = await decideRowGroup(context, files[place.file]!, place, changes, from, to, outcomes)
+    decodedBytes += [...piece.decoded.values()].reduce((sum, column) => sum + columnBytes(column), 0)
+    decided.push(decodedBytes <= DECODED_BYTES_MAX ? piece : { ...piece, decoded: NOTHING_DECODED })
     from = to
   }
   if (placed.length === 0) decided.push(insertAll(changes, outcomes))
@@ -100,14 +108,31 @@ async function mergeOrdered(
     removed.push(...sequence.files.map((file) => file.stored.file))
     writer.startSequence(sequence.rows)
     for (const unit of groupUnits(sequence.pieces, context.rowGroupRows)) {
-      const place = unit.pieces[0]!.place
-      if (unit.encode || place === null || !writer.canKeep(files[place.file]!)) {
-        await writer.encode(await unitColumns(context, files, unit.pieces, changes))
-      } else await writer.keep(files[place.file]!, place.group)
+      await writeUnit(context, files, unit, changes, writer)
     }
     await writer.endSequence()
   }
-  return { removed, added: writer.added, outcomes, rowGroupsCopied: writer.copied, rowGroupsEncoded: writer.encoded }
+  return { removed, added: writer.added, outcomes, ...writer.counts }
+}
+
+/** A stretch of rows: copied where nothing changes, by columns where rows keep their places, and else gathered whole. */
+async function writeUnit(
+  context: MergeContext,
+  files: readonly OpenFile[],
+  { pieces, encode }: Unit<DecidedRowGroup>,
+  changes: IncomingChanges,
+  writer: FileWriter,
+): Promise<void> {
+  const [{ place, selected, decoded }] = pieces as [DecidedRowGroup]
+  const file = place === null ? null : files[place.file]!
+  if (file !== null && writer.canKeep(file) && pieces.length === 1) {
+    if (!encode) return writer.keep(file, place!.group)
+    if (selected!.inPlace) {
+      const columns = await columnsInPlace(context, file, place!, selected!, changes, decoded)
+      if (writer.isOneGroup(columns)) return writer.encodeInPlace(columns, file.keyRanges![place!.group]!)
+    }
+  }
+  await writer.encode(await unitColumns(context, files, pieces, changes))
 }
 
 function firstChangeAtOrAbove(keys: ByteStrings, from: number, count: number, bound: Uint8Array | null): number {
@@ -177,7 +202,7 @@ async function unitColumns(
     const stored =
       piece.place === null
         ? context.fields.map((field) => nullColumn(field.type, 0))
-        : await readColumns(files[piece.place.file]!, piece.place.group, context.fields)
+        : await storedColumns(context, files[piece.place.file]!, piece.place.group, piece.decoded)
     parts.push(piece.selected === null ? stored : applySelection(context, stored, piece.selected, changes))
   }
   if (parts.length === 1) return parts[0]!
@@ -187,6 +212,18 @@ async function unitColumns(
       parts.map((part) => part[column]!),
     ),
   )
+}
+
+/** All columns of a row group; those that are decoded already are not read again. */
+async function storedColumns(
+  context: MergeContext,
+  file: OpenFile,
+  group: number,
+  decoded: ReadonlyMap<number, Column>,
+): Promise<Column[]> {
+  const missing = context.fields.filter((_, index) => !decoded.has(index))
+  const read = (await readColumns(file, group, missing)).values()
+  return context.fields.map((_, index) => decoded.get(index) ?? (read.next().value as Column))
 }
 
 async function mergeForeign(
@@ -208,9 +245,8 @@ async function mergeForeign(
     takeRows(stored[context.streamColumn]!, matched),
     takeRows(stored[context.sequenceColumn]!, matched),
   )
-  const expiredColumn = context.expiredColumn < 0 ? undefined : takeRows(stored[context.expiredColumn]!, matched)
   const outcomes = new Uint8Array(changes.count)
-  const expired = expiredValues(context, expiredColumn, matched.length)
+  const expired = expiredValues(context, stored[context.expiredColumn], matched)
   const selected = selectRows(rows, found, versions, expired, changes, 0, changes.count, outcomes)
   if (selected.selection === null) return nothingWritten(outcomes)
 
@@ -222,11 +258,10 @@ async function mergeForeign(
     removed: files.map((file) => file.stored.file),
     added: writer.added,
     outcomes,
-    rowGroupsCopied: writer.copied,
-    rowGroupsEncoded: writer.encoded,
+    ...writer.counts,
   }
 }
 
 export function nothingWritten(outcomes: Uint8Array): MergeResult {
-  return { removed: [], added: [], outcomes, rowGroupsCopied: 0, rowGroupsEncoded: 0 }
+  return { removed: [], added: [], outcomes, ...nothingCounted() }
 }

@@ -6,7 +6,15 @@ import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import { decodeColumnIndex, decodeOffsetIndex } from '../parquet/footer.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
 import { bindField, blameFor, type Footer, readFooter } from '../parquet/read-footer.ts'
-import { cutRange, type FileRange, readRanges, readRowGroup } from '../parquet/read-row-group.ts'
+import {
+  cutRange,
+  type FileRange,
+  planRowGroup,
+  type ReadRange,
+  type RowGroupTask,
+  readRanges,
+  readRowGroup,
+} from '../parquet/read-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
 import type { ObjectReader } from '../store/object-store.ts'
@@ -28,7 +36,17 @@ export async function openFile(store: ObjectReader, stored: StoredFile): Promise
 }
 
 /** A row group with its page indexes, to be copied as it stands. */
-export async function keptRowGroup({ source, footer }: OpenFile, group: number): Promise<KeptRowGroup> {
+export async function keptRowGroup(file: OpenFile, group: number): Promise<KeptRowGroup> {
+  const { source, footer } = file
+  const indexes = await readPageIndexes(file, group)
+  return { path: source.path, etag: source.etag, schema: footer.schema, rowGroup: footer.rowGroups[group]!, ...indexes }
+}
+
+/** One a column, in the order of the footer; null where it has none. Throws DamagedObjectError. */
+export async function readPageIndexes(
+  { source, footer }: OpenFile,
+  group: number,
+): Promise<Pick<KeptRowGroup, 'columnIndexes' | 'offsetIndexes'>> {
   const rowGroup = footer.rowGroups[group]!
   const columnRanges = rowGroup.columns.map((chunk) => rangeOf(chunk.columnIndexOffset, chunk.columnIndexLength))
   const offsetRanges = rowGroup.columns.map((chunk) => rangeOf(chunk.offsetIndexOffset, chunk.offsetIndexLength))
@@ -41,10 +59,6 @@ export async function keptRowGroup({ source, footer }: OpenFile, group: number):
       ? null
       : blameFor(source.path, `page index of row group ${group}`, () => decode(cutRange(read, range)))
   return {
-    path: source.path,
-    etag: source.etag,
-    schema: footer.schema,
-    rowGroup,
     columnIndexes: columnRanges.map((range) => decoded(range, decodeColumnIndex)),
     offsetIndexes: offsetRanges.map((range) => decoded(range, decodeOffsetIndex)),
   }
@@ -52,6 +66,17 @@ export async function keptRowGroup({ source, footer }: OpenFile, group: number):
 
 function rangeOf(offset: number | undefined, length: number | undefined): FileRange | null {
   return offset === undefined || length === undefined ? null : { start: offset, end: offset + length }
+}
+
+/** The stored chunks of the fields of a row group, read at once and not decoded. */
+export async function readChunks(
+  { source, footer, stored }: OpenFile,
+  group: number,
+  fields: readonly Field[],
+): Promise<{ readonly task: RowGroupTask; readonly read: readonly ReadRange[] }> {
+  const task = planRowGroup(footer, group, fields, stored.names)
+  const ranges = task.chunks.flatMap((chunk) => (chunk.stored === null ? [] : [chunk.stored.range]))
+  return { task, read: await readRanges(source, ranges) }
 }
 
 /**

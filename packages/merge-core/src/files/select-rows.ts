@@ -11,8 +11,14 @@ import { INCOMING, type Selection, STORED } from '../columns/gather.ts'
 import { invariant } from '../invariant.ts'
 import { ABSENT, INSERTED, type IncomingChanges, MARKED, REMOVED_ROW, REPLACED, STORED_IS_NEWER } from './incoming.ts'
 
+/** Keys as they lie in a column: number i is bytes[starts[i] + gap … starts[i + 1]). */
+export interface StoredKeys extends ByteStrings {
+  /** Bytes before each key that are none of it; 0 by default. */
+  readonly gap?: number
+}
+
 /** Where each of the ascending keys [from, to) stands among the ascending `stored`: its row, or the complement (~) of the row it would go before. */
-export function findRows(stored: ByteStrings, keys: ByteStrings, from: number, to: number): Int32Array {
+export function findRows(stored: StoredKeys, keys: ByteStrings, from: number, to: number): Int32Array {
   const found = new Int32Array(to - from)
   const rows = stored.starts.length - 1
   let position = 0
@@ -38,13 +44,15 @@ export function findRows(stored: ByteStrings, keys: ByteStrings, from: number, t
   return found
 }
 
-function compareRow(stored: ByteStrings, row: number, bytes: Uint8Array, start: number, end: number): number {
-  return compareBytes(stored.bytes, stored.starts[row]!, stored.starts[row + 1]!, bytes, start, end)
+function compareRow(stored: StoredKeys, row: number, bytes: Uint8Array, start: number, end: number): number {
+  return compareBytes(stored.bytes, stored.starts[row]! + (stored.gap ?? 0), stored.starts[row + 1]!, bytes, start, end)
 }
 
 export interface RowSelection {
   /** Null where the stored rows stay as they are. */
   readonly selection: Selection | null
+  /** Whether every stored row stays at its place: rows are replaced or marked, none comes in between and none goes. */
+  readonly inPlace: boolean
   /** Output rows to mark as expired, ascending, with the epoch microseconds to mark them with. */
   readonly markedRows: Uint32Array
   readonly markedMicros: BigInt64Array
@@ -116,6 +124,7 @@ export function selectRows(
   )
   return {
     selection: changed ? runs.selection() : null,
+    inPlace: inserted === 0 && removed === 0,
     markedRows: Uint32Array.from(markedRows),
     markedMicros: BigInt64Array.from(markedMicros),
   }

@@ -10,8 +10,9 @@ import type { PartitionValue } from '../iceberg/transform.ts'
 import { invariant } from '../invariant.ts'
 import { type AssembledFile, assembleFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
+import type { KeptChunk } from '../parquet/move-chunk.ts'
 import { fileStatistics } from '../parquet/statistics.ts'
-import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
+import { type EncodedRowGroup, encodeRowGroup, rowsOf } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
 import type { MergeContext } from './merge-context.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
@@ -20,10 +21,24 @@ import { isFull, splitRows } from './size-files.ts'
 /** A row group is cut before its columns take more memory than this; its encoded form is a fraction of it. */
 const ROW_GROUP_COLUMN_BYTES_MAX = 64 * 1024 * 1024
 
+/** What was copied and what was encoded. */
+export interface WriteCounts {
+  rowGroupsCopied: number
+  rowGroupsEncoded: number
+  /** Column chunks of encoded row groups, of which some are copied. */
+  chunksCopied: number
+  chunksEncoded: number
+  /** Of the encoded chunks, compressed. */
+  bytesEncoded: number
+}
+
+export function nothingCounted(): WriteCounts {
+  return { rowGroupsCopied: 0, rowGroupsEncoded: 0, chunksCopied: 0, chunksEncoded: 0, bytesEncoded: 0 }
+}
+
 export class FileWriter {
   readonly added: DataFile[] = []
-  copied = 0
-  encoded = 0
+  readonly counts = nothingCounted()
   readonly #context: MergeContext
   readonly #partition: readonly PartitionValue[]
   #rowsToCome = 0
@@ -51,29 +66,55 @@ export class FileWriter {
   async keep(file: OpenFile, group: number): Promise<void> {
     const rowGroup = file.footer.rowGroups[group]!
     const bytes = rowGroup.columns.reduce((sum, chunk) => sum + chunk.metaData!.totalCompressedSize, 0)
-    this.copied++
+    this.counts.rowGroupsCopied++
     await this.#add(await keptRowGroup(file, group), file.keyRanges![group]!, rowGroup.numRows, bytes)
   }
 
   /** Rows in key order, split into row groups of about the target size. */
   async encode(columns: readonly Column[]): Promise<void> {
-    const { fields, keyColumns, rowGroupRows } = this.#context
     const rows = columns[0]!.rows
-    const bytesPerRow = columns.reduce((sum, column) => sum + columnBytes(column), 0) / rows
-    const targetRows = Math.max(1, Math.min(rowGroupRows, Math.floor(ROW_GROUP_COLUMN_BYTES_MAX / bytesPerRow)))
     let start = 0
-    for (const part of splitRows(rows, targetRows)) {
+    for (const part of this.#rowGroupsOf(columns)) {
       const group = part === rows ? columns : columns.map((column) => sliceRows(column, start, start + part))
-      const encoded = encodeRowGroup(fields, group, { codec: 'zstd', level: 1, keyColumns })
-      this.encoded++
-      await this.#add(encoded, this.#keyRange(group, part), part, encoded.bytes.length)
+      await this.#encodeGroup(group, part, this.#keyRange(group, part))
       start += part
     }
+  }
+
+  /** Whether rows make one row group. */
+  isOneGroup(columns: readonly (Column | KeptChunk)[]): boolean {
+    return this.#rowGroupsOf(columns).length === 1
+  }
+
+  /** A row group of the keys of a stored one, of columns and chunks of it: one row group (isOneGroup). */
+  async encodeInPlace(columns: readonly (Column | KeptChunk)[], keys: KeyRange): Promise<void> {
+    await this.#encodeGroup(columns, rowsOf(columns[0]!), keys)
   }
 
   async endSequence(): Promise<void> {
     if (this.#groups.length > 0) await this.#writeFile()
     invariant(this.#rowsToCome === 0, 'every row of a sequence is in one of its files')
+  }
+
+  #rowGroupsOf(columns: readonly (Column | KeptChunk)[]): number[] {
+    const rows = rowsOf(columns[0]!)
+    const bytesPerRow = columns.reduce((sum, column) => sum + bytesInMemory(column), 0) / rows
+    const rowsMax = Math.floor(ROW_GROUP_COLUMN_BYTES_MAX / bytesPerRow)
+    return splitRows(rows, Math.max(1, Math.min(this.#context.rowGroupRows, rowsMax)))
+  }
+
+  async #encodeGroup(columns: readonly (Column | KeptChunk)[], rows: number, keys: KeyRange): Promise<void> {
+    const { fields, keyColumns } = this.#context
+    const encoded = encodeRowGroup(fields, columns, { codec: 'zstd', level: 1, keyColumns })
+    this.counts.rowGroupsEncoded++
+    for (const [i, { metaData }] of encoded.rowGroup.columns.entries()) {
+      if (columns[i]!.kind === 'kept') this.counts.chunksCopied++
+      else {
+        this.counts.chunksEncoded++
+        this.counts.bytesEncoded += metaData!.totalCompressedSize
+      }
+    }
+    await this.#add(encoded, keys, rows, encoded.bytes.length)
   }
 
   #keyRange(columns: readonly Column[], rows: number): KeyRange {
@@ -142,4 +183,9 @@ export class FileWriter {
       sortOrderId: this.#context.sortOrderId,
     }
   }
+}
+
+/** Of a kept chunk: of its pages, uncompressed. */
+function bytesInMemory(column: Column | KeptChunk): number {
+  return column.kind === 'kept' ? column.chunk.metaData!.totalUncompressedSize : columnBytes(column)
 }

@@ -30,6 +30,8 @@ export interface ChunkTask {
     readonly element: SchemaElement
     readonly codec: number
     readonly range: FileRange
+    /** Which of the row group's chunks. */
+    readonly column: number
   } | null
 }
 
@@ -108,7 +110,7 @@ function locateChunk(
   group: number,
   rowGroup: RowGroup,
   leaf: Leaf,
-): { element: SchemaElement; codec: number; range: FileRange } {
+): { element: SchemaElement; codec: number; range: FileRange; column: number } {
   const refuse = (message: string): never => {
     throw new DamagedObjectError(footer.path, `row group ${group}, column "${leaf.name}": ${message}`)
   }
@@ -126,7 +128,7 @@ function locateChunk(
   if (range.start < 4 || range.end < range.start || range.end > footer.footerStart) {
     return refuse(`claims bytes ${range.start} to ${range.end} of ${footer.footerStart}`)
   }
-  return { element: leaf.element, codec: metaData.codec, range }
+  return { element: leaf.element, codec: metaData.codec, range, column: leaf.column }
 }
 
 /** The bytes of a chunk, its dictionary page included. */
@@ -149,13 +151,16 @@ export function joinRanges(ranges: readonly FileRange[]): FileRange[] {
 
 /** Decodes what `planRowGroup` planned from bytes that cover its ranges. Columns may share memory with them. Throws DamagedObjectError. */
 export function decodeRowGroup(task: RowGroupTask, read: readonly ReadRange[]): Column[] {
-  return task.chunks.map(({ field, stored }) => {
-    if (stored === null) return nullColumn(field.type, task.rows)
-    const bytes = cutRange(read, stored.range)
-    return blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
-      decodeColumnChunk(bytes, stored.codec, stored.element, task.rows, field.type),
-    )
-  })
+  return task.chunks.map((chunk) => decodeChunk(task, chunk, read))
+}
+
+/** Decodes one chunk of the task. Throws DamagedObjectError. */
+export function decodeChunk(task: RowGroupTask, { field, stored }: ChunkTask, read: readonly ReadRange[]): Column {
+  if (stored === null) return nullColumn(field.type, task.rows)
+  const bytes = cutRange(read, stored.range)
+  return blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
+    decodeColumnChunk(bytes, stored.codec, stored.element, task.rows, field.type),
+  )
 }
 
 export function cutRange(read: readonly ReadRange[], { start, end }: FileRange): Uint8Array {
