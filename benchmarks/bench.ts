@@ -16,10 +16,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { rivalsPython } from '../scripts/parts.ts'
+import { withLock } from '../scripts/process-lock.ts'
 import type { BaseData, Contestant, MergedBytes } from './contestants/contestant.ts'
 import { contestants } from './contestants/contestants.ts'
 import { merge } from './contestants/lastwrite.ts'
 import {
+  benchLock,
   type Changes,
   changesName,
   forgetTables,
@@ -55,12 +57,12 @@ const { values: options } = parseArgs({
 
 const chosen = options.contestants.split(',').map(contestantOf)
 const cases = options.workload.split(',').flatMap((name) => workloadsOf(name, options.size))
-if (options.rebuild) for (const contestant of chosen) forgetTables(contestant)
 /** Merges that did not end well, and have no time. */
 const failures: string[] = []
-process.exitCode = await bench()
+process.exitCode = await withLock(benchLock, bench)
 
 async function bench(): Promise<number> {
+  if (options.rebuild) for (const contestant of chosen) forgetTables(contestant)
   const runs: Timing[] = []
   for (const one of cases) {
     const timings = await timeCase(one)

@@ -19,10 +19,13 @@ const here = import.meta.dirname
 const generator = join(here, 'generate.py')
 const folder = join(cacheFolder, 'bench', hashOf([generator, join(here, 'checksum.py'), rivalsPython.requirements]))
 
+/** Tables stand in one place, so that one benchmark runs at a time. */
+export const benchLock = join(folder, 'bench.lock')
+
 export function prepareBase(table: TableShape): BaseData {
   const parquet = join(folder, 'base', tableName(table))
   made(parquet, (target) => generate('base', table, target))
-  return { rows: table.rows, parquet, layout: table.layout, ...describe(table) }
+  return { rows: table.rows, parquet, layout: table.layout, keys: table.keys, ...describe(table) }
 }
 
 export function prepareChanges({ table, changes, again }: Workload): Changes {

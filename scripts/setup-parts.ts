@@ -5,9 +5,8 @@
 // is a failure only in CI: elsewhere the tests that need it are skipped.
 
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readlinkSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   cacheFolder,
   enginesPython,
@@ -17,6 +16,7 @@ import {
   sparkRuntimeFolder,
   stampName,
 } from './parts.ts'
+import { withLock } from './process-lock.ts'
 
 const MAVEN_COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy'
 /** pyarrow and PySpark have wheels for these. */
@@ -97,37 +97,5 @@ async function installAll(): Promise<boolean> {
   return complete
 }
 
-/** Holds a lock that names this process; that of a process that is gone is taken over. */
-async function withLock<T>(act: () => Promise<T>): Promise<T> {
-  const lock = join(cacheFolder, 'setup.lock')
-  mkdirSync(cacheFolder, { recursive: true })
-  let waiting = false
-  while (!takeLock(lock)) {
-    if (!waiting) console.log(`waiting for the process that holds ${lock}`)
-    waiting = true
-    await sleep(500)
-  }
-  try {
-    return await act()
-  } finally {
-    unlinkSync(lock)
-  }
-}
-
-function takeLock(lock: string): boolean {
-  try {
-    symlinkSync(String(process.pid), lock)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  try {
-    process.kill(Number(readlinkSync(lock)), 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') unlinkSync(lock)
-  }
-  return false
-}
-
-const complete = await withLock(installAll)
+const complete = await withLock(join(cacheFolder, 'setup.lock'), installAll)
 if (!complete && process.env.CI === 'true') process.exitCode = 1

@@ -22,6 +22,8 @@ export interface BaseData {
   /** Folder of `bucket=<n>/<nnn>.parquet` or `created_day=<date>/<nnn>.parquet`; within a partition sorted by `pk`, no column for the partition. */
   readonly parquet: string
   readonly layout: 'bucket' | 'day'
+  /** `user#000000000123`, older rows first, or UUIDs. */
+  readonly keys: 'ascending' | 'uuid'
   /** DuckDB expression of the partition of a row, over `pk` or `created_at`; any other assignment of keys to 8 partitions does as well. */
   readonly partition: string
   /** `pk` first. */

@@ -37,14 +37,16 @@ def read_changes(connection, landing, definition):
     values = ", ".join(f"{typed(a, definition)} AS {a['name']}" for a in attributes[1:])
     old = "old: 'STRUCT(created_at STRUCT(N VARCHAR))'," if definition["layout"] == "day" else ""
     connection.execute(f"""
-      CREATE TABLE latest AS
-      SELECT *, ({definition['partition']})::VARCHAR AS partition FROM (
-        SELECT keys.pk.S AS pk, {values}, to_timestamp("at") AS _updated_at, stream AS _stream,
-          length(sequence)::VARCHAR || sequence AS _sequence, operation
-        FROM read_json('{landing}/**/*.gz', format = 'newline_delimited', columns = {{
-          stream: 'VARCHAR', sequence: 'VARCHAR', operation: 'VARCHAR', "at": 'DOUBLE',
-          keys: 'STRUCT(pk STRUCT(S VARCHAR))', {old} item: 'STRUCT({item})'}})
-        QUALIFY row_number() OVER (PARTITION BY pk ORDER BY _stream DESC, _sequence DESC) = 1)""")
+      CREATE TEMP TABLE lines AS
+      SELECT keys.pk.S AS pk, {values}, to_timestamp("at") AS _updated_at, stream AS _stream,
+        length(sequence)::VARCHAR || sequence AS _sequence, operation
+      FROM read_json('{landing}/**/*.gz', format = 'newline_delimited', columns = {{
+        stream: 'VARCHAR', sequence: 'VARCHAR', operation: 'VARCHAR', "at": 'DOUBLE',
+        keys: 'STRUCT(pk STRUCT(S VARCHAR))', {old} item: 'STRUCT({item})'}})""")
+    connection.execute(f"""
+      CREATE TEMP TABLE latest AS
+      SELECT *, ({definition['partition']})::VARCHAR AS partition FROM lines
+      WHERE rowid IN (SELECT max_by(rowid, (_stream, _sequence)) FROM lines GROUP BY pk)""")
 
 
 def dynamodb_type(attribute):
@@ -66,7 +68,7 @@ def give_homes(connection, table, definition, unit):
     """Table `changes`: `latest` with `home`, the file or the folder where the key stands if it does, and goes if it does not."""
     folder = f"'{table}/{'created_day' if definition['layout'] == 'day' else 'bucket'}=' || latest.partition"
     if unit == "partitions":
-        connection.execute(f"CREATE VIEW changes AS SELECT *, {folder} AS home FROM latest")
+        connection.execute(f"CREATE TEMP VIEW changes AS SELECT *, {folder} AS home FROM latest")
         return
     files = f"""
       SELECT file_name, min(stats_min_value) AS first FROM parquet_metadata('{table}/*/*.parquet')
@@ -74,11 +76,11 @@ def give_homes(connection, table, definition, unit):
     if not glob.glob(f"{table}/*/*.parquet"):
         files = "SELECT '' AS file_name, '' AS first WHERE false"
     connection.execute(f"""
-      CREATE TABLE files AS SELECT file_name, regexp_extract(file_name, '=([^/]*)/[^/]*$', 1) AS partition,
+      CREATE TEMP TABLE files AS SELECT file_name, regexp_extract(file_name, '=([^/]*)/[^/]*$', 1) AS partition,
         -- The first of a partition takes all keys before it, too.
         CASE WHEN row_number() OVER (PARTITION BY partition ORDER BY first) > 1 THEN first ELSE '' END AS first FROM ({files})""")
     connection.execute(f"""
-      CREATE TABLE changes AS SELECT latest.*, coalesce(file_name, {folder} || '/000.parquet') AS home
+      CREATE TEMP TABLE changes AS SELECT latest.*, coalesce(file_name, {folder} || '/000.parquet') AS home
       FROM latest ASOF LEFT JOIN files ON latest.partition = files.partition AND latest.pk >= files.first""")
 
 
@@ -88,7 +90,7 @@ def find_winners(connection, unit):
     names = [name for home in homes for name in files_of(home, unit)]
     stored = f"read_parquet({names})" if names else "(FROM latest WHERE false)"
     connection.execute(f"""
-      CREATE TABLE winners AS
+      CREATE TEMP TABLE winners AS
       SELECT changes.* FROM changes LEFT JOIN (SELECT pk, _stream, _sequence FROM {stored}) AS stored USING (pk)
       WHERE CASE WHEN stored.pk IS NULL THEN operation <> 'remove'
         ELSE (changes._stream, changes._sequence) > (stored._stream, stored._sequence) END""")

@@ -1,11 +1,11 @@
 // A folder of Parquet files and a DuckDB script, as one would write it without a table format, in two ways: writing only the files
 // that change, or the whole partitions.
 
-import { cpSync, writeFileSync } from 'node:fs'
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { rivalsPython } from '../../scripts/parts.ts'
 import type { Contestant } from './contestant.ts'
-import { pythonVersions } from './rival-process.ts'
+import { pythonVersions, writeDefinition } from './rival-process.ts'
 
 const PROGRAM = join(import.meta.dirname, 'duckdb.py')
 
@@ -16,12 +16,12 @@ function duckdbContestant(name: string, unit: 'files' | 'partitions'): Contestan
   return {
     name,
     async prepare(base, folder) {
-      const { attributes, layout, partition } = base
-      writeFileSync(join(folder, 'definition.json'), JSON.stringify({ attributes, layout, partition }))
+      writeDefinition(base, folder)
       if (base.rows > 0) cpSync(base.parquet, join(folder, 'table'), { recursive: true })
     },
     command: (folder, landing, threads) => ({
       argv: [rivalsPython.program, PROGRAM, folder, landing, String(threads), unit],
+      env: { PYTHONDONTWRITEBYTECODE: '1' },
     }),
     async result(folder) {
       return `read_parquet('${folder}/table/*/*.parquet', hive_partitioning = false)`

@@ -23,14 +23,10 @@ export const lastwrite: Contestant = {
   name: 'lastwrite',
   async prepare(base, folder) {
     init(base, folder)
-    const table: TableShape = {
-      rows: base.rows,
-      layout: base.layout,
-      keys: base.partition.includes('0x') || base.layout === 'day' ? 'uuid' : 'ascending',
-      columns: base.attributes.length,
-    }
-    for (let first = 0; first < base.rows; first += CHUNK_ROWS) {
-      const lines = rowLines(table, first, Math.min(CHUNK_ROWS, base.rows - first))
+    const { rows, layout, keys, attributes } = base
+    const table: TableShape = { rows, layout, keys, columns: attributes.length }
+    for (let first = 0; first < rows; first += CHUNK_ROWS) {
+      const lines = rowLines(table, first, Math.min(CHUNK_ROWS, rows - first))
       merge(folder, lines)
       rmSync(lines, { recursive: true })
     }

@@ -41,8 +41,7 @@ export async function runToEnd({ argv: [program, ...args], env }: Run): Promise<
 
 /** Leaves `definition.json` in the table's folder, from which the rivals' programs take columns and layout. */
 export function writeDefinition(base: BaseData, folder: string): void {
-  const { attributes, layout, rows, parquet } = base
-  const definition = { attributes, layout, rows, parquet, fileRows: FILE_ROWS, fileBytes: FILE_ROWS * ROW_BYTES }
+  const definition = { ...base, fileRows: FILE_ROWS, fileBytes: FILE_ROWS * ROW_BYTES }
   writeFileSync(join(folder, DEFINITION), JSON.stringify(definition))
 }
 
