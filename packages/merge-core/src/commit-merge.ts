@@ -235,6 +235,11 @@ function reportOf(
       copied: total((result) => result.rowGroupsCopied),
       encoded: total((result) => result.rowGroupsEncoded),
     },
+    columnChunks: {
+      copied: total((result) => result.chunksCopied),
+      encoded: total((result) => result.chunksEncoded),
+      bytesEncoded: total((result) => result.bytesEncoded),
+    },
     damaged: merged.damaged.map(({ path, message }) => ({ path, message })),
   }
 }

@@ -34,6 +34,8 @@ export interface MergeReport {
   }
   readonly files: { added: number; removed: number; kept: number }
   readonly rowGroups: { copied: number; encoded: number }
+  /** Of the encoded row groups; `bytesEncoded` of the encoded chunks, compressed. */
+  readonly columnChunks: { copied: number; encoded: number; bytesEncoded: number }
   /** All traffic with the store, metadata included; `copied` never left it. */
   readonly bytes: { read: number; written: number; copied: number }
   /** Of the process up to the end of the run (resident set); null where the environment does not tell. */
@@ -58,6 +60,7 @@ export function emptyReport(table: string, location: string): MergeReport {
     objects: { listed: 0, alreadyMerged: 0, merged: 0, broken: 0, skipped: [] },
     files: { added: 0, removed: 0, kept: 0 },
     rowGroups: { copied: 0, encoded: 0 },
+    columnChunks: { copied: 0, encoded: 0, bytesEncoded: 0 },
     bytes: { read: 0, written: 0, copied: 0 },
     peakMemoryBytes: null,
     damaged: [],
@@ -84,6 +87,7 @@ export interface CommitReport {
   readonly broken: number
   readonly files: { readonly added: number; readonly removed: number; readonly kept: number }
   readonly rowGroups: { readonly copied: number; readonly encoded: number }
+  readonly columnChunks: Readonly<MergeReport['columnChunks']>
   readonly damaged: readonly { readonly path: string; readonly message: string }[]
 }
 
@@ -106,6 +110,7 @@ export function addUncommitted(report: MergeReport, commit: CommitReport): void 
   report.files.removed += commit.files.removed
   report.files.kept = commit.files.kept
   addCounts(report.rowGroups, commit.rowGroups)
+  addCounts(report.columnChunks, commit.columnChunks)
   report.damaged.push(...commit.damaged)
 }
 
