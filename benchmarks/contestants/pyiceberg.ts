@@ -7,7 +7,7 @@ import type { Contestant, Run } from './contestant.ts'
 import { icebergRelation, pythonVersions, runToEnd, writeDefinition } from './rival-process.ts'
 
 const program = (args: readonly string[], threads: number): Run => ({
-  argv: [rivalsPython.program, join(import.meta.dirname, 'pyiceberg.py'), ...args],
+  argv: [rivalsPython.program, join(import.meta.dirname, 'pyiceberg.upsert.py'), ...args],
   // Arrow takes the first for its pool.
   env: { OMP_NUM_THREADS: String(threads), PYICEBERG_MAX_WORKERS: String(threads) },
 })

@@ -1,6 +1,6 @@
 """Merges change lines into an Iceberg table with pyiceberg: what is newer than its stored row is deleted or upserted.
 
-pyiceberg.py prepare <folder> | merge <folder> <landing>
+pyiceberg.upsert.py prepare <folder> | merge <folder> <landing>
 """
 
 import glob
@@ -8,7 +8,6 @@ import json
 import os
 import sys
 
-sys.path.pop(0)  # Python looks there first, and this file is called as the package is.
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
