@@ -1,9 +1,9 @@
 // A column of a known number of rows while its values come in, in ascending order of rows, some rows left out (null).
 
-import type { BytesColumn, Column } from '../columns/column.ts'
+import type { BytesColumn, Column, Validity } from '../columns/column.ts'
+import { nullIfAllPresent } from '../columns/validity.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { PrimitiveType } from '../primitive-type.ts'
-import { ByteSink } from './byte-sink.ts'
 
 type Kind = Exclude<Column['kind'], 'dictionary' | 'float'>
 
@@ -28,92 +28,127 @@ export function builderKind(type: PrimitiveType): Kind {
 
 const FIXED_BYTES = 16
 const TWO_TO_32 = 0x100000000
+const TWO_TO_MINUS_32 = 1 / TWO_TO_32
+
+const NO_BYTES = new Uint8Array(0)
+const NO_INTS = new Int32Array(0)
+const NO_DOUBLES = new Float64Array(0)
+const NO_STARTS = new Uint32Array(0)
+const NO_VIEW = new DataView(NO_BYTES.buffer)
+
+/** Behind what is written of a column's bytes there is always so much room: a value may be written word by word. */
+const SLACK_BYTES = 16
+const BYTES_MAX = 0xffffffff
 
 /**
  * Every builder has the same fields, whatever its kind, so that the hot loop sees one shape; those of other kinds are empty.
- * What writes a row calls `mark` (fixed width) or `begin` and `end` (bytes).
+ * What writes a row calls `mark` (fixed width) or `begin` and `end` (bytes). Rows grow by `reserveRows`.
  */
 export class ColumnBuilder {
   readonly kind: Kind
-  readonly rows: number
-  readonly validity: Uint8Array
-  present = 0
-  readonly booleans: Uint8Array
-  readonly ints: Int32Array
+  capacity: number
+  validity: Uint8Array<ArrayBuffer>
+  booleans: Uint8Array<ArrayBuffer>
+  ints: Int32Array<ArrayBuffer>
   /** int64 as low and high halves. */
-  readonly halves: Int32Array
-  readonly doubles: Float64Array
-  readonly fixed: Uint8Array
-  readonly starts: Uint32Array
-  readonly sink: ByteSink
+  halves: Int32Array<ArrayBuffer>
+  doubles: Float64Array<ArrayBuffer>
+  starts: Uint32Array<ArrayBuffer>
   /** starts[0 … begun) are written. */
   begun = 0
+  /** The bytes of values of any length, bytes[0 … length), or of 16 bytes each. */
+  bytes: Uint8Array<ArrayBuffer>
+  /** Over `bytes`. */
+  view: DataView
+  length = 0
 
   constructor(kind: Kind, rows: number) {
     this.kind = kind
-    this.rows = rows
+    this.capacity = rows
     this.validity = new Uint8Array((rows + 7) >> 3)
-    this.booleans = new Uint8Array(kind === 'boolean' ? rows : 0)
-    this.ints = new Int32Array(kind === 'int32' ? rows : 0)
-    this.halves = new Int32Array(kind === 'int64' ? rows * 2 : 0)
-    this.doubles = new Float64Array(kind === 'double' ? rows : 0)
-    this.fixed = new Uint8Array(kind === 'fixed' ? rows * FIXED_BYTES : 0)
-    this.starts = new Uint32Array(kind === 'bytes' ? rows + 1 : 0)
-    this.sink = new ByteSink(kind === 'bytes' ? rows * 20 : 0)
+    this.booleans = kind === 'boolean' ? new Uint8Array(rows) : NO_BYTES
+    this.ints = kind === 'int32' ? new Int32Array(rows) : NO_INTS
+    this.halves = kind === 'int64' ? new Int32Array(rows * 2) : NO_INTS
+    this.doubles = kind === 'double' ? new Float64Array(rows) : NO_DOUBLES
+    this.starts = kind === 'bytes' ? new Uint32Array(rows + 1) : NO_STARTS
+    this.bytes =
+      kind === 'bytes' || kind === 'fixed'
+        ? new Uint8Array(kind === 'bytes' ? rows * 20 + 64 : rows * FIXED_BYTES)
+        : NO_BYTES
+    this.view = this.bytes === NO_BYTES ? NO_VIEW : new DataView(this.bytes.buffer)
+  }
+
+  /** Makes room for rows 0 … rows − 1. */
+  reserveRows(rows: number): void {
+    if (rows <= this.capacity) return
+    const { kind } = this
+    const capacity = Math.max(rows, this.capacity * 2)
+    this.capacity = capacity
+    this.validity = extended(this.validity, (capacity + 7) >> 3)
+    if (kind === 'boolean') this.booleans = extended(this.booleans, capacity)
+    if (kind === 'int32') this.ints = extended(this.ints, capacity)
+    if (kind === 'int64') this.halves = extended(this.halves, capacity * 2)
+    if (kind === 'double') this.doubles = extended(this.doubles, capacity)
+    if (kind === 'bytes') this.starts = extended(this.starts, capacity + 1)
+    if (kind === 'fixed') this.setBytes(extended(this.bytes, capacity * FIXED_BYTES))
   }
 
   mark(row: number): void {
     this.validity[row >> 3]! |= 1 << (row & 7)
-    this.present++
   }
 
-  /** Room for a value of at most `bytesMax` bytes, which goes to sink.bytes from sink.length + 4 on. */
-  begin(row: number, bytesMax: number): void {
-    const { sink, starts } = this
-    while (this.begun <= row) starts[this.begun++] = sink.length
-    if (sink.length + bytesMax > 0xffffffff - 4) throw new Error(`a column of ${row} rows takes more than 4 GiB`)
-    sink.reserve(bytesMax + 4)
+  /** Where the row's value is to be written in `bytes`; there is room for a few bytes, more comes by `reserve`. */
+  begin(row: number): number {
+    while (this.begun <= row) this.starts[this.begun++] = this.length
+    const start = this.length + 4
+    this.reserve(start, 0)
+    return start
   }
 
-  /** The value that ends at `end` of sink.bytes is the row's. */
+  /** Makes room for `more` bytes behind bytes[0 … written); `bytes` and `view` may be others afterwards. */
+  reserve(written: number, more: number): void {
+    const wanted = written + more + SLACK_BYTES
+    if (wanted <= this.bytes.length) return
+    if (wanted > BYTES_MAX) throw new Error(`the values of a column up to row ${this.begun - 1} take more than 4 GiB`)
+    this.setBytes(extended(this.bytes, Math.min(Math.max(this.bytes.length * 2, wanted), BYTES_MAX)))
+  }
+
+  private setBytes(bytes: Uint8Array<ArrayBuffer>): void {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer)
+  }
+
+  /** The value that ends at `end` of `bytes` is the row's. */
   end(row: number, end: number): void {
-    const { sink } = this
-    const { bytes, length } = sink
-    const valueBytes = end - length - 4
-    bytes[length] = valueBytes
-    bytes[length + 1] = valueBytes >>> 8
-    bytes[length + 2] = valueBytes >>> 16
-    bytes[length + 3] = valueBytes >>> 24
-    sink.length = end
+    this.view.setUint32(this.length, end - this.length - 4, true)
+    this.length = end
     this.mark(row)
+  }
+
+  /** The row's value is source[start … end). */
+  put(row: number, source: Uint8Array, start: number, end: number): void {
+    const at = this.begin(row)
+    this.reserve(at, end - start)
+    this.bytes.set(source.subarray(start, end), at)
+    this.end(row, at + end - start)
   }
 
   /** An integer of at most 53 bits. */
   setSafeInteger(row: number, value: number): void {
-    const high = Math.floor(value / TWO_TO_32)
+    const high = Math.floor(value * TWO_TO_MINUS_32)
+    const low = value - high * TWO_TO_32
     if (this.kind === 'int64') {
-      this.halves[2 * row] = value - high * TWO_TO_32
+      this.halves[2 * row] = low
       this.halves[2 * row + 1] = high
     } else if (this.kind === 'int32') {
       this.ints[row] = value
     } else {
-      this.setFixed(row, value - high * TWO_TO_32, high)
+      const at = row * FIXED_BYTES
+      if (high < 0) this.bytes.fill(0xff, at, at + 8)
+      this.view.setInt32(at + 8, high)
+      this.view.setInt32(at + 12, low)
     }
     this.mark(row)
-  }
-
-  private setFixed(row: number, low: number, high: number): void {
-    const { fixed } = this
-    const at = row * FIXED_BYTES
-    if (high < 0) fixed.fill(0xff, at, at + 8)
-    fixed[at + 8] = high >>> 24
-    fixed[at + 9] = high >>> 16
-    fixed[at + 10] = high >>> 8
-    fixed[at + 11] = high
-    fixed[at + 12] = low >>> 24
-    fixed[at + 13] = low >>> 16
-    fixed[at + 14] = low >>> 8
-    fixed[at + 15] = low
   }
 
   /** Any value of the column's type: exact, and slow. */
@@ -136,18 +171,14 @@ export class ColumnBuilder {
         break
       }
       case 'fixed': {
-        let rest = value as bigint
-        for (let i = FIXED_BYTES - 1; i >= 0; i--) {
-          this.fixed[row * FIXED_BYTES + i] = Number(rest & 0xffn)
-          rest >>= 8n
-        }
+        const unscaled = value as bigint
+        this.view.setBigInt64(row * FIXED_BYTES, unscaled >> 64n)
+        this.view.setBigInt64(row * FIXED_BYTES + 8, unscaled)
         break
       }
       case 'bytes': {
         const bytes = typeof value === 'string' ? Buffer.from(value) : (value as Uint8Array)
-        this.begin(row, bytes.length)
-        this.sink.bytes.set(bytes, this.sink.length + 4)
-        this.end(row, this.sink.length + 4 + bytes.length)
+        this.put(row, bytes, 0, bytes.length)
         return
       }
     }
@@ -158,7 +189,6 @@ export class ColumnBuilder {
   undo(row: number): void {
     if (((this.validity[row >> 3]! >> (row & 7)) & 1) === 0) return
     this.validity[row >> 3]! &= ~(1 << (row & 7))
-    this.present--
     switch (this.kind) {
       case 'boolean':
         this.booleans[row] = 0
@@ -173,36 +203,49 @@ export class ColumnBuilder {
         this.halves.fill(0, 2 * row, 2 * row + 2)
         break
       case 'fixed':
-        this.fixed.fill(0, row * FIXED_BYTES, (row + 1) * FIXED_BYTES)
+        this.bytes.fill(0, row * FIXED_BYTES, (row + 1) * FIXED_BYTES)
         break
       case 'bytes':
-        this.sink.length = this.starts[row]!
+        this.length = this.starts[row]!
     }
   }
 
-  /** The column. The builder must not be used afterwards. */
-  finish(): Column {
-    const { kind, rows } = this
-    const validity = this.present === rows ? null : this.validity
+  /** The column of the first `rows` rows. The builder must not be used afterwards. */
+  finish(rows: number): Column {
+    const { kind } = this
+    const validity = nullIfAllPresent(this.validity.subarray(0, (rows + 7) >> 3), rows)
     switch (kind) {
       case 'boolean':
-        return { kind, rows, validity, data: this.booleans }
+        return { kind, rows, validity, data: trimmed(this.booleans, rows) }
       case 'int32':
-        return { kind, rows, validity, data: this.ints }
+        return { kind, rows, validity, data: trimmed(this.ints, rows) }
       case 'int64':
-        return { kind, rows, validity, data: new BigInt64Array(this.halves.buffer as ArrayBuffer) }
+        return { kind, rows, validity, data: new BigInt64Array(trimmed(this.halves, 2 * rows).buffer, 0, rows) }
       case 'double':
-        return { kind, rows, validity, data: this.doubles }
+        return { kind, rows, validity, data: trimmed(this.doubles, rows) }
       case 'fixed':
-        return { kind, rows, validity, width: FIXED_BYTES, data: this.fixed }
+        return { kind, rows, validity, width: FIXED_BYTES, data: trimmed(this.bytes, rows * FIXED_BYTES) }
       case 'bytes':
-        return this.finishBytes(validity)
+        return this.finishBytes(rows, validity)
     }
   }
 
-  private finishBytes(validity: Uint8Array | null): BytesColumn {
-    const { rows, starts, sink } = this
-    while (this.begun <= rows) starts[this.begun++] = sink.length
-    return { kind: 'bytes', rows, validity, starts, bytes: sink.bytes.subarray(0, sink.length) }
+  private finishBytes(rows: number, validity: Validity): BytesColumn {
+    const { starts, length } = this
+    while (this.begun <= rows) starts[this.begun++] = length
+    return { kind: 'bytes', rows, validity, starts: trimmed(starts, rows + 1), bytes: trimmed(this.bytes, length) }
   }
+}
+
+type Data = Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer>
+
+/** The first `length` elements, in a buffer that is not much larger than they are. */
+function trimmed<T extends Data>(column: T, length: number): T {
+  return (length * 1.25 + 1024 < column.length ? column.slice(0, length) : column.subarray(0, length)) as T
+}
+
+function extended<T extends Data>(column: T, length: number): T {
+  const larger = new (column.constructor as new (length: number) => T)(length)
+  larger.set(column)
+  return larger
 }

@@ -68,9 +68,8 @@ function plainJson(bytes: Uint8Array, start: number, end: number): string | unde
 function binaryValue(base64: string): Uint8Array | undefined {
   const bytes = Buffer.from(base64)
   if (!isBase64(bytes, 0, bytes.length)) return undefined
-  const out = new ByteSink(bytes.length)
-  decodeBase64(bytes, 0, bytes.length, out)
-  return out.toBytes()
+  const value = new Uint8Array(bytes.length)
+  return value.slice(0, decodeBase64(bytes, 0, bytes.length, value, 0))
 }
 
 function timeValue(text: string, type: DeclaredType): number | bigint | undefined {

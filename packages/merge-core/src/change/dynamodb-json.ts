@@ -124,11 +124,9 @@ export function isBase64(bytes: Uint8Array, start: number, end: number): boolean
   return padding === 0 || (BASE64[bytes[end - 3]!]! & 15) === 0
 }
 
-/** Appends the bytes that valid base64 stands for. */
-export function decodeBase64(bytes: Uint8Array, start: number, end: number, out: ByteSink): void {
-  out.reserve(((end - start) >> 1) << 1)
-  const target = out.bytes
-  let length = out.length
+/** Writes the bytes that valid base64 stands for to `target` from `to` on; behind them. */
+export function decodeBase64(bytes: Uint8Array, start: number, end: number, target: Uint8Array, to: number): number {
+  let length = to
   for (let at = start; at < end; at += 4) {
     const group =
       (BASE64[bytes[at]!]! << 18) |
@@ -139,7 +137,7 @@ export function decodeBase64(bytes: Uint8Array, start: number, end: number, out:
     if (bytes[at + 2] !== 0x3d) target[length++] = group >>> 8
     if (bytes[at + 3] !== 0x3d) target[length++] = group
   }
-  out.length = length
+  return length
 }
 
 /** The value of each character of base64, 0xff for others. */
@@ -288,7 +286,7 @@ function sortedStrings(bytes: Uint8Array, elements: readonly Stretch[], tag: Tag
       writeString(bytes, start, end, text)
     } else {
       if (!writeBase64(bytes, start, end, text)) return null
-      decodeBase64(text.bytes, 1, text.length - 1, order)
+      order.length = decodeBase64(text.bytes, 1, text.length - 1, order.bytes, 0)
     }
     entries.push({ order: order.toBytes(), text: text.toBytes() })
   }

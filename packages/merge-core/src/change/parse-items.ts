@@ -11,9 +11,21 @@ import type { Column } from '../columns/column.ts'
 import type { DeclaredType, TableDefinition } from '../table-definition.ts'
 import { ByteSink } from './byte-sink.ts'
 import type { ByteStrings } from './byte-strings.ts'
+import { stands, type Template, templateOf, viewOf } from './byte-template.ts'
 import { builderKind, ColumnBuilder } from './column-builder.ts'
+import {
+  readBinary,
+  readBoolean,
+  readDate,
+  readDouble,
+  readInteger,
+  readNumberText,
+  readString,
+  readTimestamp,
+  skipPlain,
+} from './common-values.ts'
 import { declaredValue, tagOfType } from './declared-value.ts'
-import { decodeBase64, isBase64, type Member, taggedValue, writePlainJson, writeTypedObject } from './dynamodb-json.ts'
+import { type Member, taggedValue, writePlainJson, writeTypedObject } from './dynamodb-json.ts'
 import {
   CLOSE_OBJECT,
   COLON,
@@ -26,12 +38,9 @@ import {
   skipName,
   skipSpace,
   skipString,
-  skipUtf8,
   skipValue,
 } from './json-scan.ts'
 import { decodeKeys } from './key-order.ts'
-
-import { daysOfDate, microsOfSecond, secondsOfTimestamp } from './time-text.ts'
 
 /** Where the items are: item i is texts[text[i]] from start[i] to end[i]. */
 export interface ItemStretches {
@@ -40,12 +49,12 @@ export interface ItemStretches {
   readonly text: ArrayLike<number>
   readonly start: ArrayLike<number>
   readonly end: ArrayLike<number>
-  /** Each item's key (key-order.ts). Key columns come from it; without it, from the item. */
-  readonly keys?: ByteStrings
+  /** Each item's key (key-order.ts). Key columns come from it; without it, from the item. Null where nobody asks for key columns. */
+  readonly keys?: ByteStrings | null
 }
 
 export interface ParsedItems {
-  /** One a column of the definition, then `_extra`; `count` rows each. */
+  /** One a column of the definition, then `_extra`; `count` rows each, none in key columns that nobody asks for. */
   readonly columns: Column[]
   /** How many values did not fit, by `attribute:tag` (`age:S`; `?` for what is no DynamoDB JSON). */
   readonly misfits: Map<string, number>
@@ -55,33 +64,49 @@ export interface ParsedItems {
 
 /** Parses items by a table's definition. What is wrong with an item is in the result; nothing is thrown for it. */
 export function parseItems(items: ItemStretches, definition: TableDefinition): ParsedItems {
-  const parser = makeParser(items.count, definition, items.keys !== undefined)
-  const failed: { row: number; message: string }[] = []
-  for (let row = 0; row < items.count; row++) {
-    const text = items.texts[items.text[row]!]!
-    if (parseItem(parser, row, text, items.start[row]!, items.end[row]!)) continue
-    for (const builder of parser.builders) builder.undo(row)
-    parser.extraMembers.length = 0
-    failed.push({ row, message: 'the item is not a valid JSON object in UTF-8, or nested too deeply' })
-  }
-  const columns = parser.builders.map((builder) => builder.finish())
-  if (items.keys !== undefined) {
+  const { keys } = items
+  const parser = makeParser(items.count, definition, keys === undefined)
+  const failed = parseRows(parser, items)
+  const columns = parser.builders.map((builder) => builder.finish(builder.capacity === 0 ? 0 : items.count))
+  if (keys !== undefined && keys !== null) {
     const keyTypes = definition.columns.slice(0, definition.keyColumns).map((column) => column.storedType)
-    for (const [part, column] of decodeKeys(items.keys, keyTypes).entries()) columns[part] = column
+    for (const [part, column] of decodeKeys(keys, keyTypes).entries()) columns[part] = column
   }
   return { columns, misfits: parser.misfits, failed }
 }
 
-/** How the value of an attribute is read where it has the common form. */
-type Way = (slot: Slot, row: number, text: Uint8Array, at: number, end: number) => number
+/** Reads every item into its row; the rows that are null because their items are no JSON. */
+function parseRows(parser: Parser, { count, texts, text, start, end }: ItemStretches): ParsedItems['failed'] {
+  const failed: { row: number; message: string }[] = []
+  const views = texts.map(viewOf)
+  for (let row = 0; row < count; row++) {
+    const index = text[row]!
+    const behind = parseItem(parser, row, texts[index]!, views[index]!, start[row]!, end[row]!)
+    if (behind === end[row] || (behind !== INVALID && isEndOfLine(texts[index]!, behind, end[row]!))) continue
+    undoItem(parser, row)
+    failed.push({ row, message: 'the item is not a valid JSON object in UTF-8, or nested too deeply' })
+  }
+  return failed
+}
 
-/** An attribute that was met or is declared. */
+// How the value of an attribute is read where it has the common form.
+const ANY = 0
+const STRING = 1
+const NUMBER_TEXT = 2
+const INTEGER = 3
+const DOUBLE = 4
+const BOOLEAN = 5
+const TIMESTAMP = 6
+const DATE = 7
+const BINARY = 8
+const DROPPED = 9
+
+/** An attribute that was met or is declared. All slots have the same shape, whatever they hold. */
 interface Slot {
   readonly attribute: string
   /** What stands before the value in the common form: `"name":{"N":"`, or `"name":` where any value is read alike. */
-  readonly template: Uint8Array
-  /** Reads what follows the template; behind the value's closing brace, or −1 (and nothing read) where it is not of the common form. */
-  readonly way: Way | null
+  readonly template: Template
+  readonly form: number
   /** Null where the value belongs to no column. */
   readonly builder: ColumnBuilder | null
   readonly type: DeclaredType | null
@@ -115,16 +140,16 @@ const SLOTS_MAX = 4096
 /** So many attributes may be left out in a row before one is looked up by its name. */
 const SKIPPED_MAX = 4
 
-function makeParser(rows: number, definition: TableDefinition, hasKeys: boolean): Parser {
+function makeParser(rows: number, definition: TableDefinition, hasKeyColumns: boolean): Parser {
   const slots = new Map<string, Slot>()
-  const builders = definition.columns.map((column, index) => {
-    const isDropped = hasKeys && index < definition.keyColumns
-    const builder = new ColumnBuilder(builderKind(column.storedType), isDropped ? 0 : rows)
-    slots.set(latin1(Buffer.from(column.attribute)), declaredSlot(column.attribute, column.type, builder, isDropped))
+  const builders = definition.columns.map(({ attribute, type, storedType }, index) => {
+    const isDropped = !hasKeyColumns && index < definition.keyColumns
+    const builder = new ColumnBuilder(builderKind(storedType), isDropped ? 0 : rows)
+    slots.set(latin1(Buffer.from(attribute)), slotOf(attribute, type, isDropped ? null : builder, isDropped))
     return builder
   })
   const extra = new ColumnBuilder('bytes', rows)
-  const start = emptySlot('')
+  const start = undeclaredSlot('')
   return {
     builders: [...builders, extra],
     extra,
@@ -132,57 +157,55 @@ function makeParser(rows: number, definition: TableDefinition, hasKeys: boolean)
     misfits: new Map(),
     slots,
     start,
-    unknown: emptySlot(''),
+    unknown: undeclaredSlot(''),
     found: start,
   }
 }
 
-function emptySlot(attribute: string): Slot {
+function undeclaredSlot(attribute: string): Slot {
+  return slotOf(attribute, null, null, attribute.startsWith('aws:rep:'))
+}
+
+function slotOf(attribute: string, type: DeclaredType | null, builder: ColumnBuilder | null, isDropped: boolean): Slot {
+  const form = type === null ? ANY : isDropped ? DROPPED : formOf(type)
+  const tag = form === ANY ? null : tagOfType(type!)
+  const before = tag === null ? '' : tag === 'BOOL' ? '{"BOOL":' : `{"${tag}":"`
   return {
     attribute,
-    template: Buffer.from(`${JSON.stringify(attribute)}:`),
-    way: null,
-    builder: null,
-    type: null,
-    scale: 0,
-    limit: 0,
-    isDropped: attribute.startsWith('aws:rep:'),
+    template: templateOf(`${JSON.stringify(attribute)}:${before}`),
+    form,
+    builder,
+    type,
+    scale: type === null ? 0 : scaleOf(type),
+    limit: type === null ? 0 : limitOf(type),
+    isDropped,
     lastRow: -1,
     next: null,
   }
 }
 
-function declaredSlot(attribute: string, type: DeclaredType, builder: ColumnBuilder, isDropped: boolean): Slot {
-  const slot = { ...emptySlot(attribute), type, isDropped, builder: isDropped ? null : builder }
-  const way = isDropped ? null : wayOf(type)
-  if (way === null) return slot
-  const tag = tagOfType(type)
-  const template = Buffer.from(`${JSON.stringify(attribute)}:{"${tag}":${tag === 'BOOL' ? '' : '"'}`)
-  return { ...slot, way, template, scale: scaleOf(type), limit: limitOf(type) }
-}
-
-function wayOf(type: DeclaredType): Way | null {
+function formOf(type: DeclaredType): number {
   switch (type.kind) {
     case 'string':
-      return readString
+      return STRING
     case 'number':
-      return readNumberText
+      return NUMBER_TEXT
     case 'int':
     case 'long':
     case 'decimal':
-      return readInteger
+      return INTEGER
     case 'double':
-      return readDouble
+      return DOUBLE
     case 'boolean':
-      return readBoolean
+      return BOOLEAN
     case 'timestamptz':
-      return type.unit === 'iso' ? readTimestamp : readInteger
+      return type.unit === 'iso' ? TIMESTAMP : INTEGER
     case 'date':
-      return readDate
+      return DATE
     case 'binary':
-      return readBinary
+      return BINARY
     case 'json':
-      return null
+      return ANY
   }
 }
 
@@ -197,37 +220,41 @@ function limitOf(type: DeclaredType): number {
   return type.kind === 'decimal' && type.precision < 16 ? 10 ** type.precision : Number.MAX_SAFE_INTEGER
 }
 
-/** False where text[start … end) does not begin with a JSON object that only members of its line follow. */
-function parseItem(parser: Parser, row: number, text: Uint8Array, start: number, end: number): boolean {
+/**
+ * Reads the item at text[start … end) into the row; the position behind its closing brace, or INVALID (and the row to be undone)
+ * where no JSON object stands there. `view` is the text's (viewOf).
+ */
+function parseItem(parser: Parser, row: number, text: Uint8Array, view: DataView, start: number, end: number): number {
   let at = skipSpace(text, start, end)
-  if (at >= end || text[at] !== OPEN_OBJECT) return false
+  if (at >= end || text[at] !== OPEN_OBJECT) return INVALID
   at = skipSpace(text, at + 1, end)
-  if (at < end && text[at] === CLOSE_OBJECT) return isEndOfLine(text, at + 1, end)
+  if (at < end && text[at] === CLOSE_OBJECT) return at + 1
   let previous = parser.start
   for (;;) {
-    let slot = expectedSlot(previous, text, at, end)
-    let behind = slot === null ? -1 : readExpected(parser, slot, row, text, at + slot.template.length, end)
+    let slot = expectedSlot(previous, view, at, end)
+    let behind = slot === null ? -1 : readExpected(parser, slot, row, text, view, at + slot.template.length, end)
     if (behind < 0) {
       behind = readMember(parser, row, text, at, end)
-      if (behind === INVALID) return false
+      if (behind === INVALID) return INVALID
       slot = parser.found
       follow(previous, slot)
     }
     if (behind < end && text[behind]! <= 0x20) behind = skipSpace(text, behind, end)
-    if (behind >= end) return false
+    if (behind >= end) return INVALID
     const byte = text[behind]!
-    if (byte === CLOSE_OBJECT) {
-      at = behind + 1
-      break
-    }
-    if (byte !== COMMA) return false
     at = behind + 1
+    if (byte === CLOSE_OBJECT) break
+    if (byte !== COMMA) return INVALID
     if (text[at] !== QUOTE) at = skipSpace(text, at, end)
     previous = slot!
   }
-  if (at !== end && !isEndOfLine(text, at, end)) return false
   if (parser.extraMembers.length > 0) writeExtra(parser, row)
-  return true
+  return at
+}
+
+function undoItem(parser: Parser, row: number): void {
+  for (const builder of parser.builders) builder.undo(row)
+  parser.extraMembers.length = 0
 }
 
 /** Further members of the line may stand behind an item that was taken to reach to the line's end. */
@@ -244,20 +271,13 @@ function isEndOfLine(text: Uint8Array, start: number, end: number): boolean {
   return true
 }
 
-function expectedSlot(previous: Slot, text: Uint8Array, at: number, end: number): Slot | null {
+function expectedSlot(previous: Slot, view: DataView, at: number, end: number): Slot | null {
   let slot = previous.next
   for (let skipped = 0; slot !== null && skipped <= SKIPPED_MAX; skipped++) {
-    if (stands(text, at, end, slot.template)) return slot
+    if (stands(view, at, end, slot.template)) return slot
     slot = slot.next
   }
   return null
-}
-
-function stands(text: Uint8Array, at: number, end: number, template: Uint8Array): boolean {
-  const length = template.length
-  if (at + length > end) return false
-  for (let i = 0; i < length; i++) if (text[at + i] !== template[i]) return false
-  return true
 }
 
 function follow(previous: Slot, slot: Slot): void {
@@ -265,20 +285,52 @@ function follow(previous: Slot, slot: Slot): void {
   previous.next = slot
 }
 
-function readExpected(parser: Parser, slot: Slot, row: number, text: Uint8Array, at: number, end: number): number {
+function readExpected(
+  parser: Parser,
+  slot: Slot,
+  row: number,
+  text: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+): number {
   if (slot.lastRow === row) return -1
-  if (slot.way !== null) {
-    const behind = slot.way(slot, row, text, at, end)
-    if (behind < 0 || behind > end) return -1
-    slot.lastRow = row
-    return behind
+  if (slot.form === ANY) {
+    const valueEnd = skipValue(text, at, end)
+    if (valueEnd === INVALID) return -1
+    const nameEnd = at - 2
+    const nameStart = nameEnd - (slot.template.length - 3)
+    take(parser, slot, row, { bytes: text, nameStart, nameEnd, valueStart: at, valueEnd })
+    return valueEnd
   }
-  const valueEnd = skipValue(text, at, end)
-  if (valueEnd === INVALID) return -1
-  const nameEnd = at - 2
-  const nameStart = nameEnd - (slot.template.length - 3)
-  take(parser, slot, row, { bytes: text, nameStart, nameEnd, valueStart: at, valueEnd })
-  return valueEnd
+  const behind = readCommon(slot, row, text, view, at)
+  if (behind < 0 || behind > end) return -1
+  slot.lastRow = row
+  return behind
+}
+
+function readCommon(slot: Slot, row: number, text: Uint8Array, view: DataView, at: number): number {
+  const builder = slot.builder!
+  switch (slot.form) {
+    case STRING:
+      return readString(builder, row, text, view, at)
+    case INTEGER:
+      return readInteger(builder, row, text, view, at, slot.scale, slot.limit)
+    case DOUBLE:
+      return readDouble(builder, row, text, view, at)
+    case NUMBER_TEXT:
+      return readNumberText(builder, row, text, view, at)
+    case BOOLEAN:
+      return readBoolean(builder, row, text, view, at)
+    case TIMESTAMP:
+      return readTimestamp(builder, row, text, view, at)
+    case DATE:
+      return readDate(builder, row, text, view, at)
+    case BINARY:
+      return readBinary(builder, row, text, view, at)
+    default:
+      return skipPlain(text, view, at)
+  }
 }
 
 /** Reads any member whose name starts at `at`; behind its value, with its slot in `found`, or INVALID. */
@@ -301,7 +353,7 @@ function slotNamed(parser: Parser, text: Uint8Array, start: number, end: number)
   const key = latin1(name)
   const known = parser.slots.get(key)
   if (known !== undefined) return known
-  const slot = emptySlot(name.toString())
+  const slot = undeclaredSlot(name.toString())
   if (parser.slots.size >= SLOTS_MAX) return slot.isDropped ? slot : parser.unknown
   parser.slots.set(key, slot)
   return slot
@@ -345,9 +397,7 @@ function takeJson(builder: ColumnBuilder, row: number, { bytes, valueStart, valu
   if (taggedValue(bytes, valueStart, valueEnd)?.tag === 'NULL') return false
   const out = new ByteSink(valueEnd - valueStart)
   if (!writePlainJson(bytes, valueStart, valueEnd, out)) return false
-  builder.begin(row, out.length)
-  builder.sink.bytes.set(out.bytes.subarray(0, out.length), builder.sink.length + 4)
-  builder.end(row, builder.sink.length + 4 + out.length)
+  builder.put(row, out.bytes, 0, out.length)
   return true
 }
 
@@ -356,197 +406,5 @@ function writeExtra(parser: Parser, row: number): void {
   const out = new ByteSink(256)
   writeTypedObject(extraMembers, out)
   extraMembers.length = 0
-  extra.begin(row, out.length)
-  extra.sink.bytes.set(out.bytes.subarray(0, out.length), extra.sink.length + 4)
-  extra.end(row, extra.sink.length + 4 + out.length)
-}
-
-// The common forms. Each reads from behind the opening quote and gives the position behind the closing brace. A loop over the text
-// needs no bound of its own: it stops at the latest at the line's end or where the text ends, and what lies beyond `end` is refused.
-
-/** 0 where a byte of a string stands for itself. */
-const SPECIAL = new Uint8Array(256)
-SPECIAL.fill(1, 0, 0x20)
-SPECIAL.fill(1, 0x80)
-SPECIAL[QUOTE] = 1
-SPECIAL[0x5c] = 1
-
-/** What the character behind a backslash stands for, 0 for none or `u`. */
-const ESCAPES = new Uint8Array(256)
-for (const [letter, meant] of Object.entries({
-  '"': '"',
-  '\\': '\\',
-  '/': '/',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-})) {
-  ESCAPES[letter.charCodeAt(0)] = meant.charCodeAt(0)
-}
-
-function readString({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  builder!.begin(row, end - start)
-  const { bytes, length } = builder!.sink
-  let out = length + 4
-  let at = start
-  for (;;) {
-    let byte = text[at]!
-    while (SPECIAL[byte] === 0) {
-      bytes[out++] = byte
-      byte = text[++at]!
-    }
-    if (byte === QUOTE) break
-    if (byte === 0x5c) {
-      const meant = ESCAPES[text[at + 1]!]!
-      if (at + 1 >= end || meant === 0) return -1
-      bytes[out++] = meant
-      at += 2
-    } else {
-      const behind = at < end ? skipUtf8(text, at, end) : INVALID
-      if (behind === INVALID) return -1
-      while (at < behind) bytes[out++] = text[at++]!
-    }
-  }
-  if (at + 1 >= end || text[at + 1] !== CLOSE_OBJECT) return -1
-  builder!.end(row, out)
-  return at + 2
-}
-
-/** Any number of so many digits, without an exponent, is one of DynamoDB's. */
-const NUMBER_DIGITS_MAX = 38
-
-function latin1Slice(text: Uint8Array, start: number, end: number): string {
-  return Buffer.prototype.latin1Slice.call(text, start, end)
-}
-
-const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, exponent) => 10 ** exponent)
-
-/** Behind the digits that plainDigits read, how many there were, and how many of them stood behind the point. */
-let digitsEnd = 0
-let digitsRead = 0
-let fractionDigits = 0
-
-/** The digits of `-?d*.?d*` at `at` as one integer of at most 15 digits; NaN where there are none or more. */
-function plainDigits(text: Uint8Array, start: number): number {
-  const isNegative = text[start] === 0x2d
-  const first = isNegative ? start + 1 : start
-  let at = first
-  let value = 0
-  let digit = text[at]! - 0x30
-  while (digit >= 0 && digit <= 9) {
-    value = value * 10 + digit
-    digit = text[++at]! - 0x30
-  }
-  let digits = at - first
-  fractionDigits = 0
-  if (text[at] === 0x2e) {
-    const point = at
-    digit = text[++at]! - 0x30
-    while (digit >= 0 && digit <= 9) {
-      value = value * 10 + digit
-      digit = text[++at]! - 0x30
-    }
-    fractionDigits = at - point - 1
-    digits += fractionDigits
-  }
-  digitsEnd = at
-  digitsRead = digits
-  if (digits === 0 || digits > 15) return Number.NaN
-  return isNegative ? -value : value
-}
-
-function isNumberEnd(text: Uint8Array, at: number, end: number): boolean {
-  return at + 1 < end && text[at] === QUOTE && text[at + 1] === CLOSE_OBJECT
-}
-
-function readInteger(slot: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  const digits = plainDigits(text, start)
-  const shift = slot.scale - fractionDigits
-  if (!isNumberEnd(text, digitsEnd, end) || shift < 0 || shift > 22) return -1
-  const value = digits * POWERS_OF_TEN[shift]!
-  const { limit } = slot
-  // Also false for NaN. The smallest int goes the other way.
-  if (!(value < limit && value > -limit)) return -1
-  slot.builder!.setSafeInteger(row, value)
-  return digitsEnd + 2
-}
-
-function readDouble({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  const digits = plainDigits(text, start)
-  if (!isNumberEnd(text, digitsEnd, end) || digitsRead === 0 || digitsRead > NUMBER_DIGITS_MAX) return -1
-  // Up to 15 digits both are exact and the division rounds once, so this is the nearest double. DynamoDB has no negative zero.
-  const value = digitsRead <= 15 ? digits / POWERS_OF_TEN[fractionDigits]! : Number(latin1Slice(text, start, digitsEnd))
-  builder!.doubles[row] = value === 0 ? 0 : value
-  builder!.mark(row)
-  return digitsEnd + 2
-}
-
-/** Digits without leading zeros, with a fraction that does not end in zero: text that is canonical already. */
-function readNumberText({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  const digits = plainDigits(text, start)
-  const first = text[start] === 0x2d ? start + 1 : start
-  const whole = digitsEnd - first - (fractionDigits > 0 ? fractionDigits + 1 : 0)
-  const hasLeadingZero = text[first] === 0x30 && (whole > 1 || fractionDigits > 6 || first > start)
-  const hasTrailingZero = fractionDigits > 0 && text[digitsEnd - 1] === 0x30
-  const isCanonical = whole > 0 && !hasLeadingZero && !hasTrailingZero && text[digitsEnd - 1] !== 0x2e
-  if (Number.isNaN(digits) || !isCanonical || !isNumberEnd(text, digitsEnd, end)) return -1
-  builder!.begin(row, digitsEnd - start)
-  const { bytes, length } = builder!.sink
-  let out = length + 4
-  for (let at = start; at < digitsEnd; at++) bytes[out++] = text[at]!
-  builder!.end(row, out)
-  return digitsEnd + 2
-}
-
-function readBoolean({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  const isTrue = text[start] === 0x74
-  const behind = start + (isTrue ? 4 : 5)
-  if (skipValue(text, start, behind) !== behind || behind >= end || text[behind] !== CLOSE_OBJECT) return -1
-  if (!isTrue && text[start] !== 0x66) return -1
-  builder!.booleans[row] = isTrue ? 1 : 0
-  builder!.mark(row)
-  return behind + 1
-}
-
-/** Where the string's closing quote is, if it is one of plain characters and the value ends behind it; else −1. */
-function plainEnd(text: Uint8Array, start: number, end: number): number {
-  let at = start
-  while (SPECIAL[text[at]!] === 0) at++
-  return isNumberEnd(text, at, end) ? at : -1
-}
-
-const MICROS_SAFE_SECONDS = 9_000_000_000
-
-function readTimestamp({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  const quote = plainEnd(text, start, end)
-  if (quote < 0) return -1
-  const seconds = secondsOfTimestamp(text, start, quote)
-  // Also false for NaN.
-  if (!(seconds < MICROS_SAFE_SECONDS && seconds > -MICROS_SAFE_SECONDS)) return -1
-  builder!.setSafeInteger(row, seconds * 1_000_000 + microsOfSecond)
-  return quote + 2
-}
-
-function readDate({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  const quote = plainEnd(text, start, end)
-  const days = quote < 0 ? Number.NaN : daysOfDate(text, start, quote)
-  if (Number.isNaN(days)) return -1
-  builder!.setSafeInteger(row, days)
-  return quote + 2
-}
-
-function readBinary({ builder }: Slot, row: number, text: Uint8Array, start: number, end: number): number {
-  const quote = plainEnd(text, start, end)
-  if (quote < 0 || !isBase64(text, start, quote)) return -1
-  builder!.begin(row, quote - start)
-  const { sink } = builder!
-  const { length } = sink
-  sink.length = length + 4
-  decodeBase64(text, start, quote, sink)
-  const valueEnd = sink.length
-  sink.length = length
-  builder!.end(row, valueEnd)
-  return quote + 2
+  extra.put(row, out.bytes, 0, out.length)
 }
