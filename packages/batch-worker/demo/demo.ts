@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { type Change, PUBLISHED, type Publication, readPublications } from './changes.ts'
 import { type Landed, landDeliveries } from './landing.ts'
 
-const LASTWRITE = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const LASTWRITE = fileURLToPath(new URL('../bin/lastwrite.mjs', import.meta.url))
 /** Tells a folder that an earlier demo made, and may be replaced, from one that somebody needs. */
 const MARKER = '.lastwrite-demo'
 

@@ -1,12 +1,7 @@
-#!/usr/bin/env node
 // The command line `lastwrite` as a process.
 
-import { enableCompileCache } from 'node:module'
-
-// Three quarters of a short command are spent on compiling it, else.
-enableCompileCache()
-const { runCommandLine } = await import('./command-line.ts')
-const { DONE, exitCodeOf } = await import('./exit-codes.ts')
+import { runCommandLine } from './command-line.ts'
+import { DONE, exitCodeOf } from './exit-codes.ts'
 
 // `lastwrite history … | head` closes the pipe when it has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

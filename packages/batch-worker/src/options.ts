@@ -73,6 +73,18 @@ function parseByteSize(text: string): number {
   return Math.round(Number(digits) * 1024 ** (UNITS.indexOf(unit) + 1))
 }
 
+export interface WriteOptions {
+  /** False: do not wait for the disk. */
+  readonly fsync: boolean
+}
+
+export function noFsyncOption(): Option {
+  return new Option(
+    '--no-fsync',
+    'do not wait for the disk: a power cut may damage what was written last; a crash of the program does not',
+  ).env('LASTWRITE_NO_FSYNC')
+}
+
 export function profileOption(): Option {
   return new Option('--profile <folder>', 'write a CPU profile of each thread there (.cpuprofile)').env(
     'LASTWRITE_PROFILE',
@@ -83,7 +95,7 @@ export function example(...lines: string[]): string {
   return `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
 }
 
-const FLAG_VARIABLES = ['LASTWRITE_JSON', 'LASTWRITE_QUIET', 'LASTWRITE_DRY_RUN']
+const FLAG_VARIABLES = ['LASTWRITE_JSON', 'LASTWRITE_QUIET', 'LASTWRITE_DRY_RUN', 'LASTWRITE_NO_FSYNC']
 
 /** Commander takes a flag for given wherever its variable is set, but `LASTWRITE_JSON=0` says no. */
 export function dropFlagsThatAreOff(environment: NodeJS.ProcessEnv): void {

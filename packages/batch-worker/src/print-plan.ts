@@ -1,5 +1,6 @@
 import type { MergePlan } from '@lastwrite/merge-core'
-import { breakdown, byteSize, count, counted, partitionName, print, printFacts, printTable } from './print.ts'
+import { breakdown, byteSize, count, counted, partitionName, print, printFacts } from './print.ts'
+import { printTable } from './print-table.ts'
 
 const TASKS_SHOWN_MAX = 40
 

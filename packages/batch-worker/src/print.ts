@@ -1,30 +1,5 @@
 // Everything that a command says goes through here: results to standard output, all else to standard error.
 
-import Table from 'cli-table3'
-
-const COUNT = new Intl.NumberFormat('en-US')
-
-/** Rows of text in columns without lines between them; columns of which `right` is true are set to the right. */
-export function printTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  right: readonly boolean[] = [],
-): void {
-  const table = new Table({
-    head: [...head],
-    colAligns: head.map((_, i) => (right[i] === true ? 'right' : 'left')),
-    chars: NO_LINES,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
-  })
-  table.push(...rows.map((row) => [...row]))
-  print(withoutTrailingBlanks(table.toString()))
-}
-
-const NO_LINES = {
-  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '' },
-  ...{ 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '' },
-}
-
 /** Facts, one a line: a name and what there is to say of it. Facts without a word are left out. */
 export function printFacts(facts: readonly (readonly [string, string])[]): void {
   const width = Math.max(...facts.map(([name]) => name.length))
@@ -60,9 +35,10 @@ export function exactNumber(text: string): unknown {
   return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)
 }
 
-/** `12,345`. */
+/** Of a whole number: `12,345`. */
 export function count(value: number | bigint): string {
-  return COUNT.format(value)
+  // Not by Intl: to load its tables takes as long as all else that a run with nothing to do does.
+  return String(value).replaceAll(/\B(?=(?:\d{3})+$)/g, ',')
 }
 
 /** `12,345 rows`, `1 row`. */
@@ -102,8 +78,4 @@ const WORDS: Readonly<Record<string, string>> = {
   ttlKept: 'kept as expired',
   alreadyMerged: 'already merged',
   movedOut: 'moved out',
-}
-
-function withoutTrailingBlanks(text: string): string {
-  return text.replaceAll(/ +$/gm, '')
 }

@@ -13,8 +13,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-it('says now and then, off a terminal, how far a merge is', () => {
-  const { show, stop } = showProgress({})
+it('says now and then, off a terminal, how far a merge is', async () => {
+  const { show, stop } = await showProgress({})
   show({ step: 'scan', done: 1, total: 2000, unit: 'objects' })
   vi.advanceTimersByTime(10_000)
   show({ step: 'scan', done: 1500, total: 2000, unit: 'objects' })
@@ -27,8 +27,8 @@ it('says now and then, off a terminal, how far a merge is', () => {
   expect(said).toEqual(['scan: 1,500 of 2,000 objects\n', 'merge: 13 of 17 tasks\n', 'commit: attempt 1\n'])
 })
 
-it('says nothing where it is to be quiet', () => {
-  const { show, stop } = showProgress({ quiet: true })
+it('says nothing where it is to be quiet', async () => {
+  const { show, stop } = await showProgress({ quiet: true })
   vi.advanceTimersByTime(60_000)
   show({ step: 'commit', attempt: 1 })
   stop()

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runCommandLine } from '../src/command-line.ts'
 
-export const LASTWRITE = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+export const LASTWRITE = fileURLToPath(new URL('../bin/lastwrite.mjs', import.meta.url))
 
 export interface Outcome {
   readonly code: number | null

@@ -2,7 +2,8 @@ import { tableHistory } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
-import { count, print, printJson, printTable } from '../print.ts'
+import { count, print, printJson } from '../print.ts'
+import { printTable } from '../print-table.ts'
 
 export function historyCommand(): Command {
   return new Command('history')

@@ -2,11 +2,19 @@ import { readFile } from 'node:fs/promises'
 import { createTable, InputError, parseTableDefinition } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
 import { workerEnvironment } from '../open-table.ts'
-import { example, jsonOption, type OutputOptions, quietOption, TABLE_ARGUMENT } from '../options.ts'
+import {
+  example,
+  jsonOption,
+  noFsyncOption,
+  type OutputOptions,
+  quietOption,
+  TABLE_ARGUMENT,
+  type WriteOptions,
+} from '../options.ts'
 import { print, printJson } from '../print.ts'
 import { toLocation } from '../table-location.ts'
 
-interface InitOptions extends OutputOptions {
+interface InitOptions extends OutputOptions, WriteOptions {
   readonly definition: string
 }
 
@@ -19,6 +27,7 @@ export function initCommand(): Command {
         .env('LASTWRITE_DEFINITION')
         .makeOptionMandatory(),
     )
+    .addOption(noFsyncOption())
     .addOption(jsonOption('what was made'))
     .addOption(quietOption())
     .addHelpText(
@@ -35,7 +44,7 @@ orders.table.json:
 async function init(text: string, options: InitOptions): Promise<void> {
   const location = toLocation(text)
   const definition = parseTableDefinition(await readDefinition(options.definition))
-  await createTable(location, definition, workerEnvironment())
+  await createTable(location, definition, workerEnvironment({ durable: options.fsync }))
   const partitions = definition.partitionBy.map((field) => field.name)
   if (options.json) printJson({ table: definition.table, location, partitions })
   else if (!options.quiet) {

@@ -2,7 +2,8 @@ import { formatPrimitiveType, loadState, type StateFile, snapshotFiles, snapshot
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
-import { byteSize, count, counted, isoTime, partitionName, print, printFacts, printJson, printTable } from '../print.ts'
+import { byteSize, count, counted, isoTime, partitionName, print, printFacts, printJson } from '../print.ts'
+import { printTable } from '../print-table.ts'
 
 const PARTITIONS_SHOWN_MAX = 40
 

@@ -8,11 +8,13 @@ import {
   landingOption,
   landingPrefixes,
   memoryOption,
+  noFsyncOption,
   type OutputOptions,
   profileOption,
   quietOption,
   TABLE_ARGUMENT,
   threadsOption,
+  type WriteOptions,
 } from '../options.ts'
 import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
 import { profilesIn } from '../profiles.ts'
@@ -20,7 +22,7 @@ import { showProgress } from '../progress.ts'
 import { toLandingPrefix } from '../table-location.ts'
 import { planAndPrint } from './plan.ts'
 
-interface MergeOptions extends OutputOptions {
+interface MergeOptions extends OutputOptions, WriteOptions {
   readonly dryRun?: true
   readonly threads: number
   readonly memory: number
@@ -37,6 +39,7 @@ export function mergeCommand(): Command {
     )
     .addOption(threadsOption())
     .addOption(memoryOption())
+    .addOption(noFsyncOption())
     .addOption(profileOption())
     .addOption(jsonOption('the report'))
     .addOption(quietOption())
@@ -45,10 +48,10 @@ export function mergeCommand(): Command {
 }
 
 async function merge(text: string, options: MergeOptions, command: Command): Promise<void> {
-  const table = await openTableAt(text)
+  const table = await openTableAt(text, { durable: options.fsync })
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
   if (options.dryRun) return planAndPrint(table, landing, options)
-  const progress = showProgress(options)
+  const progress = await showProgress(options)
   const profiles = options.profile === undefined ? null : await profilesIn(options.profile)
   const report = await mergeLanding(table, landing, {
     onProgress: progress.show,
@@ -73,7 +76,7 @@ function warnOf(report: MergeReport): void {
 }
 
 function printReport(report: MergeReport): void {
-  const { lines, rows, objects, files, rowGroups, bytes, seconds } = report
+  const { lines, rows, objects, files, rowGroups, columnChunks, bytes, seconds } = report
   if (report.snapshot === null && report.exitCode !== DONE) {
     const deferred = lines.deferred > 0 ? `, ${counted(lines.deferred, 'line')} deferred` : ''
     print(`${report.table}: nothing merged, ${counted(objects.skipped.length, 'object')} skipped${deferred}`)
@@ -86,6 +89,7 @@ function printReport(report: MergeReport): void {
   const { read, ...classes } = lines
   const { total, ...steps } = seconds
   const { merged, broken, alreadyMerged } = objects
+  const { copied, encoded, bytesEncoded } = columnChunks
   print(`${report.table}: snapshot ${report.snapshot}`)
   printFacts([
     ['objects', breakdown({ merged, broken, alreadyMerged })],
@@ -93,6 +97,7 @@ function printReport(report: MergeReport): void {
     ['rows', breakdown({ ...rows, movedOut: report.movedOut })],
     ['files', breakdown({ ...files })],
     ['row groups', breakdown({ ...rowGroups })],
+    ['column chunks', `${breakdown({ copied, encoded })} (${byteSize(bytesEncoded)})`],
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
     ['memory', report.peakMemoryBytes === null ? '' : `${byteSize(report.peakMemoryBytes)} at most`],
     [

@@ -28,7 +28,7 @@ async function plan(text: string, options: OutputOptions, command: Command): Pro
 }
 
 export async function planAndPrint(table: Table, landing: readonly string[], options: OutputOptions): Promise<void> {
-  const progress = showProgress(options)
+  const progress = await showProgress(options)
   const plan = await planMerge(table, landing, { onProgress: progress.show }).finally(progress.stop)
   if (options.json) printJson(plan)
   else printPlan(plan)

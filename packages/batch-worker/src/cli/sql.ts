@@ -2,7 +2,8 @@ import { loadState, nameMappingOf, snapshotFiles, snapshotIdOf } from '@lastwrit
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, snapshotOption, TABLE_ARGUMENT } from '../options.ts'
-import { counted, print, printTable, toJson } from '../print.ts'
+import { counted, print, toJson } from '../print.ts'
+import { printTable } from '../print-table.ts'
 import { type QueryResult, querySnapshot } from '../query-snapshot.ts'
 import { toPath } from '../table-location.ts'
 
