@@ -1,5 +1,6 @@
 // What is written is read back by DuckDB, by hyparquet and by our own reader.
 
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -178,6 +179,16 @@ describe('encodings', () => {
   it('writes texts that do not repeat as they are', () => {
     const distinct = Array.from({ length: ROWS }, (_, row) => `text ${row}`)
     expect(encodingsOf(text, distinct)).toEqual([Encoding.RLE, Encoding.PLAIN])
+  })
+
+  it('writes the lengths of random texts apart from them', async () => {
+    const random = (row: number) => createHash('sha512').update(String(row)).digest('hex')
+    const values = Array.from({ length: ROWS }, (_, row) =>
+      row % 11 === 0 ? null : random(row).slice(0, row % 7 === 0 ? 24 + (row % 100) : 24),
+    )
+    const group = encodeRowGroup([text], [columnOf(text.type, values)], options())
+    expect(group.rowGroup.columns[0]!.metaData!.encodings).toEqual([Encoding.RLE, Encoding.DELTA_LENGTH_BYTE_ARRAY])
+    await expectReadBack([text], [group], [values])
   })
 
   it('gives up a dictionary that stops paying after the first rows', async () => {

@@ -164,13 +164,16 @@ function decodeValues(context: Context, dictionary: Dictionary | null): PlainCol
   return context.width === 0 ? decodeByteArrays(context, dictionary) : decodeFixed(context, dictionary)
 }
 
-// Pages beyond the first are appended; what their headers claim is believed as far as their compressed bytes make it likely.
+// Memory that a few bytes may claim. Beyond it, what page headers claim is believed as far as their compressed bytes make it likely.
+const CAPACITY_FREE = 8 << 20
+
+// Pages beyond the first are appended, so their bytes should have room.
 function capacityOf(context: Context): number {
   const { data } = context.pages
   if (data.length < 2) return 0
   let claimed = 0
   for (const page of data) claimed += page.header.uncompressedPageSize
-  return Math.min(claimed, context.chunk.length * 16)
+  return Math.min(claimed, Math.max(CAPACITY_FREE, context.chunk.length * 16))
 }
 
 function decodeByteArrays(context: Context, dictionary: Dictionary | null): BytesColumn {

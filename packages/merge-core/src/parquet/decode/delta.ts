@@ -179,19 +179,11 @@ function decodeLengths(
   const next = decodeDelta(bytes, start, end, count, false, lengths, 0)
   let sum = 0
   for (let i = 0; i < count; i++) {
-    if (lengths[i]! > 0x7fffffff) malformed(`a byte array of ${lengths[i]! | 0} bytes`)
-    sum += lengths[i]!
+    const length = lengths[i]!
+    if (length > 0x7fffffff) malformed(`a byte array of ${length | 0} bytes`)
+    sum += length
   }
   return { lengths, end: next, sum }
-}
-
-function writeLength(out: ByteArrays, length: number): void {
-  const { bytes, used } = out
-  bytes[used] = length
-  bytes[used + 1] = length >> 8
-  bytes[used + 2] = length >> 16
-  bytes[used + 3] = length >> 24
-  out.used = used + 4
 }
 
 /** Appends `present` values (all lengths, then all bytes) as rows [at, at + rows) in the PLAIN layout. Throws MalformedError. */
@@ -208,18 +200,30 @@ export function appendDeltaLengthByteArrays(
   const { lengths, end: values, sum } = decodeLengths(page, start, end, present)
   if (sum !== end - values) malformed(`byte arrays of ${sum} bytes where ${end - values} are left`)
   reserveBytes(out, sum + present * 4)
+  const { starts, bytes } = out
+  const source = viewOf(page)
+  const target = viewOf(bytes)
+  let used = out.used
   let from = values
   let next = 0
   for (let row = 0; row < rows; row++) {
-    out.starts[at + row] = out.used
-    if (!isPresent(bits, row)) continue
+    starts[at + row] = used
+    if (bits !== null && ((bits[row >> 3]! >> (row & 7)) & 1) === 0) continue
     const length = lengths[next++]!
-    writeLength(out, length)
-    out.bytes.set(page.subarray(from, from + length), out.used)
-    out.used += length
+    target.setUint32(used, length, true)
+    used += 4
+    if (length > LOOP_BYTES_MAX) bytes.set(page.subarray(from, from + length), used)
+    else {
+      // In place of a call: half of the time of a value of 24 bytes.
+      let byte = 0
+      for (; byte + 4 <= length; byte += 4) target.setInt32(used + byte, source.getInt32(from + byte))
+      for (; byte < length; byte++) target.setUint8(used + byte, source.getUint8(from + byte))
+    }
+    used += length
     from += length
   }
-  out.starts[at + rows] = out.used
+  starts[at + rows] = used
+  out.used = used
 }
 
 /** Appends `present` values (lengths of shared prefixes, then suffixes) as rows [at, at + rows). Throws MalformedError. */
@@ -241,23 +245,55 @@ export function appendDeltaByteArrays(
   const size = prefixes.sum + suffixes.sum + present * 4
   if (size > PAGE_BYTES_MAX) malformed(`a page of ${size} bytes of values`)
   reserveBytes(out, size)
+  const { starts, bytes } = out
+  const source = viewOf(page)
+  const target = viewOf(bytes)
+  let used = out.used
   let from = suffixes.end
   let next = 0
   let previous = 0
   let previousLength = 0
   for (let row = 0; row < rows; row++) {
-    out.starts[at + row] = out.used
+    starts[at + row] = used
     if (!isPresent(bits, row)) continue
     const prefix = prefixes.lengths[next]!
     const suffix = suffixes.lengths[next++]!
     if (prefix > previousLength) malformed(`a prefix of ${prefix} bytes of a value of ${previousLength}`)
-    writeLength(out, prefix + suffix)
-    out.bytes.copyWithin(out.used, previous, previous + prefix)
-    out.bytes.set(page.subarray(from, from + suffix), out.used + prefix)
-    previous = out.used
+    target.setUint32(used, prefix + suffix, true)
+    used += 4
+    copyValue(target, bytes, previous, target, bytes, used, prefix)
+    copyValue(source, page, from, target, bytes, used + prefix, suffix)
+    previous = used
     previousLength = prefix + suffix
-    out.used += previousLength
+    used += previousLength
     from += suffix
   }
-  out.starts[at + rows] = out.used
+  starts[at + rows] = used
+  out.used = used
+}
+
+/** Longer values are copied by a call of `set`. */
+const LOOP_BYTES_MAX = 96
+
+/** Copies `length` bytes; each side comes as a view for short values, and as bytes for long ones. */
+function copyValue(
+  source: DataView,
+  sourceBytes: Uint8Array,
+  from: number,
+  target: DataView,
+  targetBytes: Uint8Array,
+  to: number,
+  length: number,
+): void {
+  if (length > LOOP_BYTES_MAX) {
+    targetBytes.set(sourceBytes.subarray(from, from + length), to)
+    return
+  }
+  let byte = 0
+  for (; byte + 4 <= length; byte += 4) target.setInt32(to + byte, source.getInt32(from + byte))
+  for (; byte < length; byte++) target.setUint8(to + byte, source.getUint8(from + byte))
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

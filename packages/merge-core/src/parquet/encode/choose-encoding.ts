@@ -1,18 +1,29 @@
 // How the values of a chunk are written: through a dictionary, as differences, or plain.
 //
 // What the first rows would take decides, so trying costs little where nothing is won. Nothing is hashed that comes with a dictionary.
+// Texts are tried compressed: what the lengths between them cost shows only then.
 
-import type { Column, DictionaryColumn, Int32Column, Int64Column, PlainColumn } from '../../columns/column.ts'
+import type {
+  BytesColumn,
+  Column,
+  DictionaryColumn,
+  Int32Column,
+  Int64Column,
+  PlainColumn,
+} from '../../columns/column.ts'
 import { expandDictionary } from '../../columns/gather.ts'
+import { compress } from '../codecs.ts'
 import { bitWidth } from './bit-packing.ts'
 import { deltaBytesMax, encodeDelta } from './delta.ts'
+import { deltaLengthBytesMax, encodeDeltaLength } from './delta-length.ts'
 import { addRows, builtDictionary, type DictionaryBuilder, dictionaryBuilder, dropUnusedEntries } from './dictionary.ts'
-import { plainBytes } from './plain.ts'
+import { encodePlain, plainBytes } from './plain.ts'
 
 /** The present values of a chunk, ready to be cut into pages. */
 export type Values =
   | { readonly kind: 'plain'; readonly column: PlainColumn }
   | { readonly kind: 'delta'; readonly column: Int32Column | Int64Column }
+  | { readonly kind: 'delta-length'; readonly column: BytesColumn }
   /** Indices of `width` bits. */
   | { readonly kind: 'dictionary'; readonly column: DictionaryColumn; readonly width: number }
 
@@ -24,7 +35,12 @@ const SAMPLE_DISTINCT_MAX = 0.95
 /** A dictionary must save a fifth of the first page, and have at most half as many entries as there are rows. */
 const DICTIONARY_SIZE_MAX = 0.8
 const DICTIONARY_ENTRIES_MAX = 0.5
-
+/** So many rows, and at most so many bytes of them, are compressed to see how texts are written. */
+const TEXT_SAMPLE_ROWS = 1024
+const TEXT_SAMPLE_BYTES = 32 << 10
+/** What leaving out the lengths must save of the size, and of each row, since PLAIN is cheaper to read and write. */
+const TEXT_SAVING_MIN = 0.05
+const TEXT_SAVING_BYTES_MIN = 0.5
 let trial = new Uint8Array(0)
 
 /** `present` has no nulls. */
@@ -37,7 +53,30 @@ export function chooseEncoding(present: Column): Values {
   const delta = isInteger ? deltaBytes(present, firstRows) : Number.POSITIVE_INFINITY
   const dictionary = builtWhereShorter(present, firstRows, Math.min(plain * DICTIONARY_SIZE_MAX, delta))
   if (dictionary !== null) return dictionary
-  return isInteger && delta < plain ? { kind: 'delta', column: present } : { kind: 'plain', column: present }
+  return isInteger && delta < plain ? { kind: 'delta', column: present } : withoutDictionary(present)
+}
+
+function withoutDictionary(column: PlainColumn): Values {
+  return column.kind === 'bytes' && column.rows > 0 ? chosenForTexts(column) : { kind: 'plain', column }
+}
+
+/** By rows from the middle: the first ones of a chunk are often alike. */
+function chosenForTexts(column: BytesColumn): Values {
+  const from = column.rows >> 1
+  const to = from + sampleRows(column, from)
+  const bytesMax = deltaLengthBytesMax(column, from, to)
+  if (trial.length < bytesMax) trial = new Uint8Array(bytesMax)
+  const plain = compress('zstd', trial.subarray(0, encodePlain(column, from, to, trial, 0)))
+  const apart = compress('zstd', trial.subarray(0, encodeDeltaLength(column, from, to, trial, 0)))
+  const saved = plain.length - apart.length
+  const pays = saved > plain.length * TEXT_SAVING_MIN && saved > (to - from) * TEXT_SAVING_BYTES_MIN
+  return { kind: pays ? 'delta-length' : 'plain', column }
+}
+
+function sampleRows({ starts, rows }: BytesColumn, from: number): number {
+  let sample = Math.min(TEXT_SAMPLE_ROWS, rows - from)
+  while (sample > 1 && starts[from + sample]! - starts[from]! > TEXT_SAMPLE_BYTES) sample >>= 1
+  return sample
 }
 
 /** An incoming dictionary is kept while at least every second row is a repetition. */
@@ -45,7 +84,7 @@ function keptDictionary(present: DictionaryColumn): Values {
   const column = dropUnusedEntries(present)
   const { dictionary } = column
   if (dictionary.kind === 'boolean' || dictionary.rows === 0 || dictionary.rows > column.rows * DICTIONARY_ENTRIES_MAX)
-    return { kind: 'plain', column: expandDictionary(column) }
+    return withoutDictionary(expandDictionary(column))
   return { kind: 'dictionary', column, width: indexWidth(dictionary.rows) }
 }
 

@@ -27,13 +27,14 @@ export function encodeDelta(
   out: Uint8Array,
   at: number,
 ): number {
-  if (from === to) return writeHeader(0, 0, 0, out, at)
   const { data } = column
   if (column.kind === 'int32') return encodeDeltaInt32(column.data, from, to, out, at)
   return encodeDeltaInt64(new Int32Array(data.buffer, data.byteOffset, data.length * 2), from, to, out, at)
 }
 
-function encodeDeltaInt32(values: Int32Array, from: number, to: number, out: Uint8Array, at: number): number {
+/** As encodeDelta, of integers at hand. */
+export function encodeDeltaInt32(values: Int32Array, from: number, to: number, out: Uint8Array, at: number): number {
+  if (from === to) return writeHeader(0, 0, 0, out, at)
   const first = values[from]!
   at = writeHeader(to - from, first, first >> 31, out, at)
   for (let row = from + 1; row < to; row += BLOCK) {
@@ -47,6 +48,7 @@ function encodeDeltaInt32(values: Int32Array, from: number, to: number, out: Uin
 }
 
 function encodeDeltaInt64(halves: Int32Array, from: number, to: number, out: Uint8Array, at: number): number {
+  if (from === to) return writeHeader(0, 0, 0, out, at)
   at = writeHeader(to - from, halves[from * 2]!, halves[from * 2 + 1]!, out, at)
   for (let row = from + 1; row < to; row += BLOCK) {
     const count = Math.min(BLOCK, to - row)

@@ -16,6 +16,7 @@ import {
 } from '../footer.ts'
 import type { Values } from './choose-encoding.ts'
 import { deltaBytesMax, encodeDelta } from './delta.ts'
+import { deltaLengthBytesMax, encodeDeltaLength } from './delta-length.ts'
 import { encodeLevels, levelsBytesMax } from './levels.ts'
 import { encodePlain, plainBytes } from './plain.ts'
 import { encodeHybrid, hybridBytesMax } from './rle.ts'
@@ -75,7 +76,8 @@ function rawBytesMax(values: Values, pages: readonly PageRows[]): number {
     bytes += 4 + levelsBytesMax(rowEnd - rowStart)
     if (values.kind === 'plain') bytes += plainBytes(values.column, start, end)
     else if (values.kind === 'delta') bytes += deltaBytesMax(end - start, 8)
-    else bytes += 1 + hybridBytesMax(end - start, values.width)
+    else if (values.kind === 'dictionary') bytes += 1 + hybridBytesMax(end - start, values.width)
+    else bytes += deltaLengthBytesMax(values.column, start, end)
   }
   if (values.kind !== 'dictionary') return bytes
   return bytes + plainBytes(values.column.dictionary, 0, values.column.dictionary.rows)
@@ -95,6 +97,8 @@ function encodeValues(values: Values, { start, end }: PageRows, at: number): num
       return encodePlain(values.column, start, end, rawPages, at)
     case 'delta':
       return encodeDelta(values.column, start, end, rawPages, at)
+    case 'delta-length':
+      return encodeDeltaLength(values.column, start, end, rawPages, at)
     case 'dictionary':
       rawPages[at] = values.width
       return encodeHybrid(values.column.indices, start, end, values.width, rawPages, at + 1)
@@ -168,6 +172,7 @@ export function storedBytes(end: number): Uint8Array<ArrayBuffer> {
 const ENCODING_OF = {
   plain: Encoding.PLAIN,
   delta: Encoding.DELTA_BINARY_PACKED,
+  'delta-length': Encoding.DELTA_LENGTH_BYTE_ARRAY,
   dictionary: Encoding.RLE_DICTIONARY,
 } as const
 
