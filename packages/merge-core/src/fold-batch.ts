@@ -1,8 +1,10 @@
 // From the lines of a batch of landing objects to changes, those that can still win.
 
-import { compareAt, compareBytes } from './change/byte-strings.ts'
+import { type ByteStrings, compareBytes, sliceStrings } from './change/byte-strings.ts'
 import { canonicalItem } from './change/dynamodb-json.ts'
+import { epochMicros } from './change/epoch.ts'
 import {
+  EXPIRY_STANDS,
   type Fold,
   type FoldedChanges,
   type FoldLimits,
@@ -10,17 +12,17 @@ import {
   groupByKey,
   isBelowWatermark,
   type KeyGroups,
+  NO_EXPIRY,
   QUARANTINED,
 } from './change/fold.ts'
-import { concatLines, type Lines } from './change/lines.ts'
+import { compareVersions, concatLines, type Lines } from './change/lines.ts'
 import { PUT, type QuarantineReason } from './change/scanned-lines.ts'
 import type { StandingTombstones } from './change/tombstone.ts'
 import { equalRows } from './columns/equal-rows.ts'
-import type { ChangeHeads } from './files/incoming.ts'
 import { type LandedObject, readTextAgain } from './landing/read-landing.ts'
+import type { TaskChanges } from './landing/task-changes.ts'
 import type { ObjectReader } from './store/object-store.ts'
 import type { TableDefinition } from './table-definition.ts'
-import { changeHeads } from './typed-changes.ts'
 
 /** A batch's lines in key order, which nothing of the table's state but its definition changes. */
 export interface GroupedBatch {
@@ -41,9 +43,15 @@ export interface LateQuarantine {
 
 export interface FoldedBatch {
   readonly fold: Fold
-  readonly heads: ChangeHeads
+  readonly expiries: Expiries
   /** Lines that could be read and have no effect after all. */
   readonly quarantined: readonly LateQuarantine[]
+}
+
+/** Of each change the removal by TTL that holds for its key, as in IncomingChanges. */
+interface Expiries {
+  readonly expiryVersions: ByteStrings
+  readonly expiryMicros: BigInt64Array
 }
 
 export async function groupBatch(
@@ -64,7 +72,8 @@ export async function groupBatch(
 }
 
 /** Puts of equal key and version of which two, at least, say something else. None, but for a defect of whoever wrote them. */
-function tiedLines({ versions, operation, objects, object, row }: Lines, { order, starts }: KeyGroups): number[] {
+function tiedLines(lines: Lines, { order, starts }: KeyGroups): number[] {
+  const { operation, objects, object, row } = lines
   const tied: number[] = []
   const sameRow = (a: number, b: number) => {
     const [one, other] = [objects[object[a]!]!, objects[object[b]!]!]
@@ -73,7 +82,7 @@ function tiedLines({ versions, operation, objects, object, row }: Lines, { order
   for (let group = 0; group + 1 < starts.length; group++) {
     const end = starts[group + 1]!
     for (let from = starts[group]!, to = from + 1; from < end; from = to, to = from + 1) {
-      while (to < end && compareAt(versions, order[to]!, versions, order[from]!) === 0) to++
+      while (to < end && compareVersions(lines, order[to]!, order[from]!) === 0) to++
       if (to - from === 1) continue
       const puts = [...order.subarray(from, to)].filter((line) => operation[line] === PUT)
       if (puts.some((line) => !sameRow(line, puts[0]!))) tied.push(...puts)
@@ -118,12 +127,52 @@ export async function foldBatch(
     const folded = fold(lines, groups, standing, limits, without, (a, b) => compareTied(tiedItems, a, b))
     const late = await belowWatermark(lines, folded.changes, limits.watermark, isAbsent)
     if (late.length === 0) {
-      const heads = changeHeads(lines, groups, folded.changes, standing)
-      return { fold: folded, heads, quarantined }
+      return { fold: folded, expiries: expiriesOf(lines, folded.changes, standing), quarantined }
     }
     quarantined.push(...late)
     for (const { line } of late) without[line] = QUARANTINED
   }
+}
+
+/** The changes [from, to), for the task that they are of. */
+export function taskChanges(
+  { lines, definition }: GroupedBatch,
+  { fold: { changes }, expiries: { expiryVersions, expiryMicros } }: FoldedBatch,
+  from: number,
+  to: number,
+): TaskChanges {
+  const line = changes.line.subarray(from, to)
+  return {
+    objects: lines.objects,
+    definition,
+    operation: changes.operation.slice(from, to),
+    object: line.map((each) => lines.object[each]!),
+    row: line.map((each) => lines.row[each]!),
+    expiryVersions: sliceStrings(expiryVersions, from, to),
+    expiryMicros: expiryMicros.slice(from, to),
+  }
+}
+
+function expiriesOf(lines: Lines, changes: FoldedChanges, standing: StandingTombstones): Expiries {
+  const versions: Uint8Array[] = []
+  const expiryMicros = new BigInt64Array(changes.count)
+  const starts = new Uint32Array(changes.count + 1)
+  for (let change = 0; change < changes.count; change++) {
+    const expiry = changes.expiry[change]!
+    starts[change + 1] = starts[change]!
+    if (expiry === NO_EXPIRY) continue
+    const key = changes.key[change]!
+    // In whole seconds, as the entry beside the tombstones keeps it: the mark is the same whether the put or the removal came first.
+    const [strings, index, at] =
+      expiry === EXPIRY_STANDS
+        ? [standing.expiredVersions, key, standing.expiredAt[key]!]
+        : [lines.objects[lines.object[expiry]!]!.versions, lines.row[expiry]!, Math.ceil(lines.at[expiry]!)]
+    const version = strings.bytes.subarray(strings.starts[index]!, strings.starts[index + 1]!)
+    versions.push(version)
+    starts[change + 1]! += version.length
+    expiryMicros[change] = BigInt(epochMicros(at))
+  }
+  return { expiryVersions: { starts, bytes: Buffer.concat(versions) }, expiryMicros }
 }
 
 /** Orders two puts of one key and version by their canonical bytes; those that were not read again have the same row. */

@@ -10,6 +10,7 @@ import {
   APPLIED,
   CLEAR,
   DEFERRED,
+  distinctKeys,
   type FoldedChanges,
   type KeyGroups,
   OPEN,
@@ -22,11 +23,11 @@ import { tupleText } from './change/lines.ts'
 import { PUT, REMOVE } from './change/scanned-lines.ts'
 import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
-import { ABSENT, type ChangeHeads, INSERTED, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
+import { ABSENT, INSERTED, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
 import { locate, type MergeTask } from './files/locate.ts'
 import type { TableLayout } from './files/merge-context.ts'
 import { type MergeResult, nothingWritten } from './files/merge-files.ts'
-import { type FoldedBatch, foldBatch, type GroupedBatch } from './fold-batch.ts'
+import { type FoldedBatch, foldBatch, type GroupedBatch, taskChanges } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
 import type { LiveFiles } from './iceberg/snapshot.ts'
@@ -39,13 +40,12 @@ import { loadFiles, type StoredFiles, tableLayoutOf } from './stored-files.ts'
 import type { Table } from './table.ts'
 import type { TableState } from './table-state.ts'
 import type { Workers } from './threads/workers.ts'
-import { typedChanges } from './typed-changes.ts'
 
 export interface PartitionTask extends MergeTask {
   readonly partition: readonly PartitionValue[]
 }
 
-/** Results of tasks by identity. */
+/** Results of the tasks of one batch by identity. */
 export type TaskResults = Map<string, MergeResult>
 
 export interface MergedBatch {
@@ -114,7 +114,7 @@ async function mergeTasks(
   return pMap(
     tasks,
     async (task) => {
-      const identity = taskIdentity(layout, task, folded.heads)
+      const identity = taskIdentity(layout, task, folded)
       const outcome = known.get(identity) ?? (await mergeTask(task))
       if (!(outcome instanceof DamagedObjectError)) known.set(identity, outcome)
       hooks.onTask(++done, tasks.length)
@@ -125,7 +125,7 @@ async function mergeTasks(
 
   async function mergeTask({ partition, files, from, to, touchesFiles }: PartitionTask) {
     if (!touchesFiles) return nothingWritten(new Uint8Array(to - from).fill(ABSENT))
-    const changes = typedChanges(batch, folded, state.fields, from, to)
+    const changes = taskChanges(batch, folded, from, to)
     try {
       return await workers.mergeFiles({ layout, partition, files, changes }, (parts) => createFile(partition, parts))
     } catch (error) {
@@ -146,21 +146,22 @@ export async function routeBatch(
   const store = table.environment.store
   const keyFields = fields.slice(0, definition.keyColumns)
   const standing = await timed('fold', () =>
-    lookUpTombstones(store, state.tombstoneFiles, keyFields, batch.groups.keys),
+    lookUpTombstones(store, state.tombstoneFiles, keyFields, distinctKeys(batch.lines, batch.groups)),
   )
   const files = await timed('plan', () => loadFiles(table, state))
   const filesOf = (partition: number) => files.byPartition.get(tupleText(batch.lines.partitions[partition]!)) ?? []
   const limits = { floor: state.floor, watermark: state.watermark, partitionedByKey: definition.partitionedByKey }
   const isAbsent = async (changes: FoldedChanges, change: number) =>
-    !(await holdsKey(store, filesOf(changes.partition[change]!), keyFields, batch.groups.keys, changes.key[change]!))
+    !(await holdsKey(store, filesOf(changes.partition[change]!), keyFields, batch.lines.keys, changes.line[change]!))
   const folded = await timed('fold', () => foldBatch(batch, standing, limits, excluded, isAbsent))
   const tasks: PartitionTask[] = []
   const { changes } = folded.fold
+  const routed = { operation: changes.operation, keys: batch.lines.keys, key: changes.line }
   for (let from = 0; from < changes.count; ) {
     const partition = changes.partition[from]!
     let to = from + 1
     while (to < changes.count && changes.partition[to] === partition) to++
-    for (const task of locate(filesOf(partition), keyFields, folded.heads, from, to, definition.fileBytes)) {
+    for (const task of locate(filesOf(partition), keyFields, routed, from, to, definition.fileBytes)) {
       tasks.push({ ...task, partition: batch.lines.partitions[partition]! })
     }
     from = to
@@ -182,22 +183,23 @@ function fileCreator(table: Table, state: TableState, fileNames: string): FileCr
   }
 }
 
-/** What a task's result depends on: the columns, the partition, the files with their deletes, the changes with their versions. */
-function taskIdentity(layout: TableLayout, task: PartitionTask, heads: ChangeHeads): string {
+/** What a task's result depends on: the columns, the partition, the files with their deletes, the changes by their lines. */
+function taskIdentity(layout: TableLayout, task: PartitionTask, { fold: { changes }, expiries }: FoldedBatch): string {
+  const { from, to } = task
+  const { starts, bytes } = expiries.expiryVersions
   const hash = createHash('sha256')
   hash.update(
     JSON.stringify([
       layout.fields,
       tupleText(task.partition),
       task.files.map(({ file, deletes }) => [file.path, deletes.map(({ path }) => path)]),
+      to - from,
     ]),
   )
-  hash.update(heads.operation.subarray(task.from, task.to))
-  for (const strings of [heads.keys, heads.versions, heads.expiryVersions]) {
-    const first = strings.starts[task.from]!
-    hash.update(strings.starts.slice(task.from, task.to + 1).map((start) => start - first))
-    hash.update(strings.bytes.subarray(first, strings.starts[task.to]!))
-  }
+  hash.update(changes.operation.subarray(from, to))
+  hash.update(changes.line.subarray(from, to))
+  hash.update(expiries.expiryMicros.subarray(from, to))
+  hash.update(bytes.subarray(starts[from]!, starts[to]!))
   return hash.digest('hex')
 }
 

@@ -199,14 +199,16 @@ async function commitBatch(run: Run, read: ReadBatch): Promise<void> {
   const { environment } = table
   const commitId = environment.uuid()
   const startedMs = environment.nowMs()
-  const results: TaskResults = new Map()
+  let results: TaskResults = new Map()
   const attempts: CommitAttempt[] = []
   let batch = await timed(run, 'fold', () => groupBatch(environment.store, read.definition, read.landing))
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt++) {
     const state = await timed(run, 'plan', () => loadState(table))
     const made = findCommit(state, attempts)
     if (made !== null) return addCommit(run.report, made.report)
-    batch = await timed(run, 'plan', () => stillToMerge(run, state, batch))
+    const left = await timed(run, 'plan', () => stillToMerge(run, state, batch))
+    if (left !== batch) results = new Map()
+    batch = left
     if (batch.landing.length === 0) return
     if (environment.nowMs() - startedMs > COMMIT_AGE_MAX_MS) {
       throw new TryAgainError(

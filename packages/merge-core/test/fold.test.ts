@@ -4,6 +4,7 @@ import type { ByteStrings } from '../src/change/byte-strings.ts'
 import {
   CLEAR,
   DEFERRED,
+  distinctKeys,
   EXPIRY_STANDS,
   type Fold,
   type FoldLimits,
@@ -19,7 +20,7 @@ import {
   TTL_KEPT,
   tombstonesOf,
 } from '../src/change/fold.ts'
-import type { Lines } from '../src/change/lines.ts'
+import type { LandedLines, Lines } from '../src/change/lines.ts'
 import { EXPIRE, PUT, REMOVE } from '../src/change/scanned-lines.ts'
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones } from '../src/change/tombstone.ts'
 import { byteStrings, sequences, textStrings } from './byte-strings.ts'
@@ -191,6 +192,11 @@ interface Folded {
   readonly results: Result[]
 }
 
+/** Lines of an object of which the fold asks for nothing but the versions. */
+function landedVersions(versions: ByteStrings): LandedLines {
+  return { versions } as LandedLines
+}
+
 /** Folds all cases at once, each as a key of its own, its lines strewn between those of the others. Conflicts are not by key. */
 function foldAll(cases: readonly Case[], limits: FoldLimits): Folded {
   const strewn: { line: Line; key: number }[] = []
@@ -204,12 +210,11 @@ function foldAll(cases: readonly Case[], limits: FoldLimits): Folded {
     textStrings(versions.map((version) => (version === 0 ? '' : String.fromCharCode(version))))
   const lines: Lines = {
     count: strewn.length,
-    objects: [],
+    objects: [landedVersions(versionBytes(strewn.map(({ line }) => line.version)))],
     object: new Uint32Array(strewn.length),
-    row: new Uint32Array(strewn.length),
+    row: Uint32Array.from(strewn.keys()),
     operation: Uint8Array.from(strewn, ({ line }) => ({ put: PUT, remove: REMOVE, expire: EXPIRE })[line.does]),
     keys: byteStrings(strewn.map(({ key }) => Uint8Array.of(key >> 16, key >> 8, key))),
-    versions: versionBytes(strewn.map(({ line }) => line.version)),
     at: Float64Array.from(strewn, ({ line }) => line.at),
     accepted: new Uint8Array(strewn.length),
     partition: Int32Array.from(strewn, ({ line }) =>
@@ -219,10 +224,8 @@ function foldAll(cases: readonly Case[], limits: FoldLimits): Folded {
     partitions: names.map((name) => [name]),
   }
   const groups = groupByKey(lines)
-  const keyBytes = Buffer.from(groups.keys.bytes)
-  const keyOfGroup = Array.from({ length: groups.starts.length - 1 }, (_, group) =>
-    keyBytes.readUIntBE(groups.keys.starts[group]!, 3),
-  )
+  const { starts, bytes } = distinctKeys(lines, groups)
+  const keyOfGroup = Array.from(starts.subarray(0, -1), (start) => Buffer.from(bytes).readUIntBE(start, 3))
   const standing = keyOfGroup.map((key) => cases[key]!.standing)
   const folded = fold(
     lines,

@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   change: ['columns', 'iceberg/transform.ts', 'store'],
   protected: ['columns', 'change', 'parquet', 'iceberg', 'store'],
   files: ['columns', 'parquet', 'change', 'protected', 'iceberg', 'store'],
-  landing: ['columns', 'change', 'store'],
+  landing: ['columns', 'change', 'type files', 'store'],
   threads: ['files', 'landing', 'type iceberg', 'type store'],
 }
 

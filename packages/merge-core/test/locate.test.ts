@@ -2,8 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeKeyPart } from '../src/change/key-order.ts'
 import { PUT, REMOVE } from '../src/change/scanned-lines.ts'
-import type { IncomingChanges } from '../src/files/incoming.ts'
-import { filesThatCanHold, locate, type MergeTask, type StoredFile } from '../src/files/locate.ts'
+import { filesThatCanHold, locate, type MergeTask, type RoutedKeys, type StoredFile } from '../src/files/locate.ts'
 import type { Field } from '../src/primitive-type.ts'
 import { byteStrings, combinations, sequences } from './byte-strings.ts'
 
@@ -71,16 +70,12 @@ function storedFile({ lower, upper, bytes }: Bounds, name: number): StoredFile {
   }
 }
 
-function incomingOf(changes: readonly Change[], fields: readonly Field[]): IncomingChanges {
+/** The keys of the changes lie in reverse order, and their places say so. */
+function routedOf(changes: readonly Change[], fields: readonly Field[]): RoutedKeys {
   return {
-    count: changes.length,
     operation: Uint8Array.from(changes, ({ operation }) => operation),
-    keys: byteStrings(changes.map(({ key }) => keyBytes(key, fields))),
-    versions: byteStrings(changes.map(() => Uint8Array.of(1))),
-    expiryVersions: byteStrings(changes.map(() => new Uint8Array())),
-    expiryMicros: new BigInt64Array(changes.length),
-    row: new Int32Array(changes.length).fill(-1),
-    columns: [],
+    keys: byteStrings(changes.toReversed().map(({ key }) => keyBytes(key, fields))),
+    key: Uint32Array.from(changes, (_, i) => changes.length - 1 - i),
   }
 }
 
@@ -117,7 +112,7 @@ function clustersOf(intervals: readonly Interval[]): number[][] {
 /** What is wrong with the tasks of these changes, or nothing. */
 function faultOf(files: readonly Bounds[], changes: readonly Change[], fields: readonly Field[]): string | null {
   const stored = files.map(storedFile)
-  const tasks = locate(stored, fields, incomingOf(changes, fields), 0, changes.length, TARGET)
+  const tasks = locate(stored, fields, routedOf(changes, fields), 0, changes.length, TARGET)
   const indexOf = (file: StoredFile) => stored.indexOf(file)
   const intervals = files.map(intervalOf)
 
@@ -292,20 +287,20 @@ describe('the tasks for the changes of a partition', () => {
   })
 
   it('take the range of the changes that they are given', () => {
-    const incoming = incomingOf(
+    const changes = routedOf(
       [1, 2, 3, 4].map((key) => ({ key, operation: key === 2 ? REMOVE : PUT })),
       ONE_PART,
     )
-    expect(locate([], ONE_PART, incoming, 1, 2, TARGET)).toEqual([{ files: [], from: 1, to: 2, touchesFiles: false }])
+    expect(locate([], ONE_PART, changes, 1, 2, TARGET)).toEqual([{ files: [], from: 1, to: 2, touchesFiles: false }])
     const file = storedFile({ lower: [2], upper: [3], bytes: 100 }, 0)
-    expect(locate([file], ONE_PART, incoming, 1, 3, TARGET)).toEqual([
+    expect(locate([file], ONE_PART, changes, 1, 3, TARGET)).toEqual([
       { files: [file], from: 1, to: 3, touchesFiles: true },
     ])
   })
 
   it('keep files of one first part together, whichever of them a key would go to', () => {
     const files = [boundsOf([11, 12, 25], 2, 100), boundsOf([26, 31], 2, 100), boundsOf([41], 2, 100)].map(storedFile)
-    const tasks = locate(files, TWO_PARTS, incomingOf([{ key: 25, operation: REMOVE }], TWO_PARTS), 0, 1, TARGET)
+    const tasks = locate(files, TWO_PARTS, routedOf([{ key: 25, operation: REMOVE }], TWO_PARTS), 0, 1, TARGET)
     expect(tasks.map((task) => task.files.map(({ file }) => file.path))).toEqual([['file 0', 'file 1']])
   })
 
@@ -318,11 +313,11 @@ describe('the tasks for the changes of a partition', () => {
     const stored = storedFile({ lower: [], upper: [], bytes: 100 }, 0)
     const file = { ...stored.file, lowerBounds: asMap(lower), upperBounds: asMap(upper) }
     const bytes = key.map((part, i) => encodeKeyPart({ kind: 'string' }, part, i === key.length - 1))
-    const incoming = {
-      ...incomingOf([{ key: 0, operation: REMOVE }], ONE_PART),
+    const changes = {
+      ...routedOf([{ key: 0, operation: REMOVE }], ONE_PART),
       keys: byteStrings([Buffer.concat(bytes)]),
     }
-    return locate([{ ...stored, file }], fields, incoming, 0, 1, TARGET)[0]!.touchesFiles
+    return locate([{ ...stored, file }], fields, changes, 0, 1, TARGET)[0]!.touchesFiles
   }
 
   it('read a first part that holds zero bytes as the one value it is', () => {

@@ -46,6 +46,24 @@ export function takeStrings(strings: ByteStrings, indices: Uint32Array): ByteStr
   return { starts, bytes }
 }
 
+/** String i of the result is string rows[i] of parts[of[i]]. */
+export function takeStringsFromAll(parts: readonly ByteStrings[], of: Uint32Array, rows: Uint32Array): ByteStrings {
+  const starts = new Uint32Array(rows.length + 1)
+  for (let i = 0; i < rows.length; i++) {
+    const source = parts[of[i]!]!.starts
+    starts[i + 1] = starts[i]! + source[rows[i]! + 1]! - source[rows[i]!]!
+  }
+  const bytes = new Uint8Array(starts[rows.length]!)
+  for (let i = 0; i < rows.length; i++) {
+    const part = parts[of[i]!]!
+    const source = part.bytes
+    const end = part.starts[rows[i]! + 1]!
+    let to = starts[i]!
+    for (let from = part.starts[rows[i]!]!; from < end; from++) bytes[to++] = source[from]!
+  }
+  return { starts, bytes }
+}
+
 /** The strings [from, to); their bytes are shared. */
 export function sliceStrings(strings: ByteStrings, from: number, to: number): ByteStrings {
   const first = strings.starts[from]!

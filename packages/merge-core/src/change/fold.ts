@@ -10,7 +10,7 @@
 // Nothing here looks into an item: only the winners' are parsed, afterwards.
 
 import { type ByteStrings, compareAt, takeStrings } from './byte-strings.ts'
-import { type Lines, tupleText } from './lines.ts'
+import { compareVersion, compareVersions, type Lines, takeVersions, tupleText } from './lines.ts'
 import { orderByBytes } from './order-keys.ts'
 import { EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones, type Tombstones } from './tombstone.ts'
@@ -19,7 +19,6 @@ import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones, type To
 export interface KeyGroups {
   readonly order: Uint32Array
   readonly starts: Uint32Array
-  readonly keys: ByteStrings
 }
 
 /** What became of a line. OPEN: its change can still win, the merge of its partition decides. */
@@ -43,7 +42,7 @@ export const CLEAR = 3
 export interface FoldedChanges {
   readonly count: number
   readonly operation: Uint8Array
-  /** Index of the key in KeyGroups.keys. */
+  /** The group of the key's lines. */
   readonly key: Uint32Array
   /** Index into Lines.partitions, never −1. */
   readonly partition: Uint32Array
@@ -85,27 +84,23 @@ export function isBelowWatermark(at: number, watermark: number | null): boolean 
 const TIE_RANK: Readonly<Record<number, number>> = { [PUT]: 0, [EXPIRE]: 1, [REMOVE]: 2 }
 
 export function groupByKey(lines: Lines): KeyGroups {
-  const { keys, versions } = lines
-  const order = orderByBytes(keys, (a, b) => compareAt(versions, a, versions, b) || a - b)
+  const { keys } = lines
+  const order = orderByBytes(keys, (a, b) => compareVersions(lines, a, b) || a - b)
   const starts = new Uint32Array(lines.count + 1)
   let groups = 0
-  let keyBytes = 0
   for (let i = 0; i < lines.count; i++) {
-    const line = order[i]!
-    if (i > 0 && compareAt(keys, line, keys, order[i - 1]!) === 0) continue
-    starts[groups++] = i
-    keyBytes += keys.starts[line + 1]! - keys.starts[line]!
+    if (i === 0 || compareAt(keys, order[i]!, keys, order[i - 1]!) !== 0) starts[groups++] = i
   }
   starts[groups] = lines.count
-  const distinct = { starts: new Uint32Array(groups + 1), bytes: new Uint8Array(keyBytes) }
-  let offset = 0
-  for (let group = 0; group < groups; group++) {
-    const line = order[starts[group]!]!
-    distinct.bytes.set(keys.bytes.subarray(keys.starts[line]!, keys.starts[line + 1]!), offset)
-    offset += keys.starts[line + 1]! - keys.starts[line]!
-    distinct.starts[group + 1] = offset
-  }
-  return { order, starts: starts.slice(0, groups + 1), keys: distinct }
+  return { order, starts: starts.slice(0, groups + 1) }
+}
+
+/** The distinct keys, ascending: key g is that of group g. */
+export function distinctKeys(lines: Lines, { order, starts }: KeyGroups): ByteStrings {
+  return takeStrings(
+    lines.keys,
+    starts.subarray(0, -1).map((start) => order[start]!),
+  )
 }
 
 /**
@@ -121,7 +116,8 @@ export function fold(
   compareItems: (lineA: number, lineB: number) => number,
 ): Fold {
   const lineClass = new Uint8Array(lines.count)
-  const changes = new ChangeList(lines.count)
+  // A put that moves makes two changes: itself and the clearing of its old partition.
+  const changes = new ChangeList(limits.partitionedByKey ? lines.count : 2 * lines.count)
   const tombstoneLines: number[] = []
   let conflicts = 0
   /** Partitions of the key at hand that a stale line would have gone to. */
@@ -155,7 +151,7 @@ export function fold(
         continue
       }
       const last = members[members.length - 1]
-      if (last === undefined || compareAt(lines.versions, last, lines.versions, line) !== 0) {
+      if (last === undefined || compareVersions(lines, last, line) !== 0) {
         members.push(line)
         alike = 1
         continue
@@ -188,8 +184,8 @@ export function fold(
   function foldKey(group: number, members: readonly number[]): void {
     const removal = lastOf(members, leavesTombstone)
     const expiry = lastOf(members, (line) => lines.operation[line] === EXPIRE)
-    const raisesRemoval = removal !== null && compareAt(lines.versions, removal, standing.removalVersions, group) > 0
-    const raisesExpiry = expiry !== null && compareAt(lines.versions, expiry, standing.expiredVersions, group) > 0
+    const raisesRemoval = removal !== null && compareVersion(lines, removal, standing.removalVersions, group) > 0
+    const raisesExpiry = expiry !== null && compareVersion(lines, expiry, standing.expiredVersions, group) > 0
     if (raisesRemoval) tombstoneLines.push(removal)
     if (raisesExpiry) tombstoneLines.push(expiry)
     const expiryOfKey = raisesExpiry ? expiry : hasVersion(standing.expiredVersions, group) ? EXPIRY_STANDS : NO_EXPIRY
@@ -210,17 +206,17 @@ export function fold(
   function foldRemoval(group: number, line: number, removal: number | null, expiry: number): number {
     const partition = limits.partitionedByKey ? lines.partition[line]! : lines.oldPartition[line]!
     // Where partitions come from the key, a standing tombstone proves that the one partition was cleared up to its version.
-    if (limits.partitionedByKey && compareAt(lines.versions, line, standing.removalVersions, group) <= 0)
+    if (limits.partitionedByKey && compareVersion(lines, line, standing.removalVersions, group) <= 0)
       return classBelowTombstone(partition)
     if (!changes.add(REMOVE, partition, line, expiry)) return SUPERSEDED
-    return removal === null || compareAt(lines.versions, line, lines.versions, removal) >= 0 ? OPEN : OPEN_OUTDONE
+    return removal === null || compareVersions(lines, line, removal) >= 0 ? OPEN : OPEN_OUTDONE
   }
 
   function foldPut(group: number, line: number, removal: number | null, expiry: number): number {
     const partition = lines.partition[line]!
     const oldPartition = lines.oldPartition[line]!
     let lineClass = OPEN
-    if (removal !== null && compareAt(lines.versions, line, lines.versions, removal) < 0) lineClass = SUPERSEDED
+    if (removal !== null && compareVersions(lines, line, removal) < 0) lineClass = SUPERSEDED
     else if (isBelowTombstone(group, line)) lineClass = classBelowTombstone(partition)
     else if (!changes.add(PUT, partition, line, expiry)) lineClass = SUPERSEDED
     if (oldPartition >= 0 && oldPartition !== partition) changes.add(CLEAR, oldPartition, line, NO_EXPIRY)
@@ -237,7 +233,7 @@ export function fold(
   function isBelowTombstone(group: number, line: number): boolean {
     const kind = standing.removalKind[group]!
     if (kind === NO_TOMBSTONE) return false
-    const order = compareAt(lines.versions, line, standing.removalVersions, group)
+    const order = compareVersion(lines, line, standing.removalVersions, group)
     return kind === REMOVED ? order <= 0 : order < 0
   }
 
@@ -264,7 +260,7 @@ export function tombstonesOf(
     count: kept.length,
     keys: takeStrings(lines.keys, kept),
     kind,
-    versions: takeStrings(lines.versions, kept),
+    versions: takeVersions(lines, kept),
     at,
   }
 }
@@ -293,19 +289,18 @@ class ChangeList {
   #count = 0
   #keyStart = 0
   #group = 0
-  // A put that moves makes two changes: itself and the clearing of its old partition.
   #operation: Uint8Array
   #key: Uint32Array
   #partition: Uint32Array
   #line: Uint32Array
   #expiry: Int32Array
 
-  constructor(lines: number) {
-    this.#operation = new Uint8Array(2 * lines)
-    this.#key = new Uint32Array(2 * lines)
-    this.#partition = new Uint32Array(2 * lines)
-    this.#line = new Uint32Array(2 * lines)
-    this.#expiry = new Int32Array(2 * lines)
+  constructor(changesMax: number) {
+    this.#operation = new Uint8Array(changesMax)
+    this.#key = new Uint32Array(changesMax)
+    this.#partition = new Uint32Array(changesMax)
+    this.#line = new Uint32Array(changesMax)
+    this.#expiry = new Int32Array(changesMax)
   }
 
   startKey(group: number): void {

@@ -2,7 +2,7 @@
 
 import type { Column } from '../columns/column.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
-import { type ByteStrings, concatStrings } from './byte-strings.ts'
+import { type ByteStrings, compareAt, concatStrings, takeStringsFromAll } from './byte-strings.ts'
 
 /**
  * Columns of equal length `count`: the lines of one landing object that can have an effect, in its order, with what decides between
@@ -27,7 +27,7 @@ export interface LandedLines {
   readonly columns: readonly Column[]
 }
 
-/** Columns of equal length `count`; line i is line `row[i]` of `objects[object[i]]`. */
+/** Columns of equal length `count`; line i is line `row[i]` of `objects[object[i]]`, which has its version and its item. */
 export interface Lines {
   readonly count: number
   readonly objects: readonly LandedLines[]
@@ -35,7 +35,6 @@ export interface Lines {
   readonly row: Uint32Array
   readonly operation: Uint8Array
   readonly keys: ByteStrings
-  readonly versions: ByteStrings
   /** Epoch seconds. */
   readonly at: Float64Array
   readonly accepted: Uint8Array
@@ -55,7 +54,6 @@ export function concatLines(objects: readonly LandedLines[]): Lines {
     row: new Uint32Array(count),
     operation: new Uint8Array(count),
     keys: concatStrings(objects.map((object) => object.keys)),
-    versions: concatStrings(objects.map((object) => object.versions)),
     at: new Float64Array(count),
     accepted: new Uint8Array(count),
     partition: new Int32Array(count),
@@ -83,6 +81,28 @@ export function concatLines(objects: readonly LandedLines[]): Lines {
     }
   }
   return lines
+}
+
+/** Orders the versions of two lines. */
+export function compareVersions(lines: Lines, a: number, b: number): number {
+  return compareAt(versionsOf(lines, a), lines.row[a]!, versionsOf(lines, b), lines.row[b]!)
+}
+
+/** Orders the version of a line against version `index` of `versions`. */
+export function compareVersion(lines: Lines, line: number, versions: ByteStrings, index: number): number {
+  return compareAt(versionsOf(lines, line), lines.row[line]!, versions, index)
+}
+
+export function takeVersions({ objects, object, row }: Lines, lines: Uint32Array): ByteStrings {
+  return takeStringsFromAll(
+    objects.map(({ versions }) => versions),
+    lines.map((line) => object[line]!),
+    lines.map((line) => row[line]!),
+  )
+}
+
+function versionsOf({ objects, object }: Lines, line: number): ByteStrings {
+  return objects[object[line]!]!.versions
 }
 
 /** A text that two partition tuples share if and only if they are equal. */

@@ -1,10 +1,10 @@
-// The changes of a commit as the merge of files takes them: all typed, nothing of the lines they came from.
+// The changes of a task as the merge of files takes them: all typed, nothing of the lines they came from.
 
 import type { ByteStrings } from '../change/byte-strings.ts'
 import type { Column } from '../columns/column.ts'
 
-/** What decides over changes: columns of equal length `count`, sorted by (partition, key). A task works on a range of them. */
-export interface ChangeHeads {
+/** Columns of equal length `count`, sorted by key, of one partition. */
+export interface IncomingChanges {
   readonly count: number
   /** PUT, REMOVE, CLEAR or EXPIRE. */
   readonly operation: Uint8Array
@@ -14,10 +14,6 @@ export interface ChangeHeads {
   readonly expiryVersions: ByteStrings
   /** Epoch microseconds of that removal. */
   readonly expiryMicros: BigInt64Array
-}
-
-/** The changes of one task with their new rows. */
-export interface IncomingChanges extends ChangeHeads {
   /** Row of a put in `columns`, ascending; −1 for other operations. */
   readonly row: Int32Array
   /** The new rows, one column a table field. */

@@ -13,7 +13,6 @@ import { decodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { NameMapping } from '../parquet/read-footer.ts'
 import type { Field } from '../primitive-type.ts'
-import type { ChangeHeads } from './incoming.ts'
 import { joinsNeighbour } from './size-files.ts'
 
 /** A live data file with the position-delete files that may apply to it. */
@@ -44,25 +43,34 @@ interface Bounds {
   readonly upperIsPrefix: boolean
 }
 
+/** The changes of a commit as far as routing goes, sorted by (partition, key). */
+export interface RoutedKeys {
+  /** PUT, REMOVE, CLEAR or EXPIRE. */
+  readonly operation: Uint8Array
+  readonly keys: ByteStrings
+  /** Where in `keys` the key of each change is. */
+  readonly key: Uint32Array
+}
+
 /** The tasks for the changes [from, to), all of one partition, whose live files are `files`. */
 export function locate(
   files: readonly StoredFile[],
   keyFields: readonly Field[],
-  heads: ChangeHeads,
+  changes: RoutedKeys,
   from: number,
   to: number,
   fileBytes: number,
 ): MergeTask[] {
   const clusters = clusterFiles(files.map((stored) => boundsOf(stored, keyFields)))
-  if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(heads, from, to) }]
+  if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(changes, from, to) }]
   const ranges: { first: number; last: number; from: number; to: number }[] = []
   let start = from
   for (const [index, cluster] of clusters.entries()) {
     const next = clusters[index + 1]
     let end = start
-    while (end < to && (next === undefined || !isAtOrAbove(heads.keys, end, next[0]!.lower))) end++
+    while (end < to && (next === undefined || !isAtOrAbove(changes.keys, changes.key[end]!, next[0]!.lower))) end++
     if (end > start) {
-      const touches = hasPut(heads, start, end) || canHold(cluster, heads.keys, start, end)
+      const touches = hasPut(changes, start, end) || canHold(cluster, changes, start, end)
       ranges.push({ first: index, last: touches ? index : index - 1, from: start, to: end })
     }
     start = end
@@ -154,13 +162,14 @@ function canHoldKey(bounds: Bounds, keys: ByteStrings, key: number): boolean {
   )
 }
 
-function canHold(cluster: readonly Bounds[], keys: ByteStrings, from: number, to: number): boolean {
-  for (let key = from; key < to; key++) if (cluster.some((bounds) => canHoldKey(bounds, keys, key))) return true
+function canHold(cluster: readonly Bounds[], { keys, key }: RoutedKeys, from: number, to: number): boolean {
+  for (let change = from; change < to; change++)
+    if (cluster.some((bounds) => canHoldKey(bounds, keys, key[change]!))) return true
   return false
 }
 
-function hasPut(heads: ChangeHeads, from: number, to: number): boolean {
-  return heads.operation.subarray(from, to).includes(PUT)
+function hasPut({ operation }: RoutedKeys, from: number, to: number): boolean {
+  return operation.subarray(from, to).includes(PUT)
 }
 
 function boundsOf(stored: StoredFile, keyFields: readonly Field[]): Bounds {

@@ -1,34 +1,49 @@
-// Data on its way to another thread: typed arrays are moved, not copied.
+// Data on its way to another thread.
 //
-// A view that is part of a larger buffer would take all of it along, and leave its neighbours without theirs: it is copied out first.
+// Typed arrays are moved: a view that is part of a larger buffer would take all of it along, and leave its neighbours without theirs,
+// so it is copied out first. What many tasks read, landing objects, is put into shared memory once and goes along for nothing.
 
-/** Smaller buffers are cheaper to copy than to move. */
-const MOVED_BYTES_MIN = 4096
+/** Smaller buffers are cheaper to copy than to move or to share. */
+const SMALL_BYTES = 4096
+
+type View = Uint8Array<ArrayBufferLike>
 
 /** The value with every large typed array in a buffer of its own, and these buffers. Arrays, plain objects and maps are walked. */
 export function movable<T>(value: T): { readonly value: T; readonly transferList: ArrayBuffer[] } {
-  const buffers = new Set<ArrayBuffer>()
-  return { value: walk(value, buffers) as T, transferList: [...buffers] }
+  const buffers = new Set<ArrayBufferLike>()
+  const alone = (view: View): View => {
+    if (view.buffer instanceof SharedArrayBuffer) return view
+    const owned = view.byteLength === view.buffer.byteLength && !buffers.has(view.buffer) ? view : copyOf(view)
+    if (owned.byteLength >= SMALL_BYTES) buffers.add(owned.buffer)
+    return owned
+  }
+  return { value: withViews(value, alone) as T, transferList: [...buffers] as ArrayBuffer[] }
 }
 
-function walk(value: unknown, buffers: Set<ArrayBuffer>): unknown {
+/** The value with every large typed array in shared memory. */
+export function shared<T>(value: T): T {
+  return withViews(value, (view) => (view.byteLength < SMALL_BYTES ? copyOf(view) : sharedCopyOf(view))) as T
+}
+
+function withViews(value: unknown, replace: (view: View) => View): unknown {
   if (typeof value !== 'object' || value === null) return value
-  if (ArrayBuffer.isView(value)) return alone(value as Uint8Array<ArrayBuffer>, buffers)
-  if (Array.isArray(value)) return value.map((each) => walk(each, buffers))
-  if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, walk(each, buffers)]))
+  if (ArrayBuffer.isView(value)) return replace(value as View)
+  if (Array.isArray(value)) return value.map((each) => withViews(each, replace))
+  if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, withViews(each, replace)]))
   if (Object.getPrototypeOf(value) !== Object.prototype) return value
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, walk(each, buffers)]))
-}
-
-function alone(view: Uint8Array<ArrayBuffer>, buffers: Set<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (!(view.buffer instanceof ArrayBuffer)) return view
-  if (buffers.has(view.buffer)) return view.slice()
-  const owned = view.byteLength === view.buffer.byteLength ? view : copyOf(view)
-  if (owned.byteLength >= MOVED_BYTES_MIN) buffers.add(owned.buffer)
-  return owned
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withViews(each, replace)]))
 }
 
 /** `slice` of a Buffer would share its memory. */
-function copyOf<V extends Uint8Array<ArrayBuffer>>(view: V): V {
-  return (view instanceof Buffer ? new Uint8Array(view) : view.slice()) as V
+function copyOf(view: View): View {
+  return view instanceof Buffer ? new Uint8Array(view) : view.slice()
+}
+
+function sharedCopyOf(view: View): View {
+  const { byteOffset, byteLength, buffer } = view
+  const copy = new Uint8Array(new SharedArrayBuffer(byteLength))
+  copy.set(new Uint8Array(buffer, byteOffset, byteLength))
+  if (view instanceof Buffer) return copy
+  const TypedArray = view.constructor as new (shared: SharedArrayBuffer) => View
+  return new TypedArray(copy.buffer)
 }

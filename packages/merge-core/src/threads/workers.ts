@@ -1,12 +1,12 @@
 // Who does the work of a merge: this thread, or a pool of others (pool.ts). Both do the same.
 
-import type { IncomingChanges } from '../files/incoming.ts'
 import type { StoredFile } from '../files/locate.ts'
 import type { MergeContext, TableLayout } from '../files/merge-context.ts'
 import { type MergeResult, mergeFiles } from '../files/merge-files.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { type LandedObject, readLanding } from '../landing/read-landing.ts'
 import type { SkippedLanding } from '../landing/scan-landing.ts'
+import { incomingChanges, type TaskChanges } from '../landing/task-changes.ts'
 import type { ListedObject, ObjectReader } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 
@@ -15,8 +15,7 @@ export interface MergeFilesTask {
   readonly layout: TableLayout
   readonly partition: readonly PartitionValue[]
   readonly files: readonly StoredFile[]
-  /** Given away with the task. */
-  readonly changes: IncomingChanges
+  readonly changes: TaskChanges
 }
 
 export interface Workers {
@@ -30,7 +29,13 @@ export function inThisThread(store: ObjectReader): Workers {
   return {
     width: 1,
     readLanding: (object, definition) => readLanding(store, object, definition),
-    mergeFiles: ({ layout, partition, files, changes }, createFile) =>
-      mergeFiles({ ...layout, store, createFile }, partition, files, changes),
+    mergeFiles: (task, createFile) => doMergeFiles(task, { store, createFile }),
   }
+}
+
+export function doMergeFiles(
+  { layout, partition, files, changes }: MergeFilesTask,
+  store: Pick<MergeContext, 'store' | 'createFile'>,
+): Promise<MergeResult> {
+  return mergeFiles({ ...layout, ...store }, partition, files, incomingChanges(changes, layout.fields))
 }
