@@ -35,6 +35,8 @@ export function keyPartWidth(type: PrimitiveType): number {
 export function encodeKeys(columns: readonly Column[], types: readonly PrimitiveType[]): ByteStrings {
   const rows = columns[0]!.rows
   for (const [part, column] of columns.entries()) refuseNulls(column, part)
+  const [first] = columns
+  if (columns.length === 1 && first!.kind === 'bytes') return withoutLengths(first!)
   const starts = new Uint32Array(rows + 1)
   columns.forEach((column, part) => {
     addPartLengths(column, types[part]!, part === columns.length - 1, starts)
@@ -51,6 +53,31 @@ export function encodeKeys(columns: readonly Column[], types: readonly Primitive
     writeParts(column, types[part]!, part === columns.length - 1, bytes, at)
   })
   return { starts, bytes }
+}
+
+/** Longer values are copied by a call of `set`. */
+const LOOP_BYTES_MAX = 96
+
+/** The values of a column without nulls, one after the other. */
+function withoutLengths({ rows, starts, bytes }: BytesColumn): ByteStrings {
+  const base = starts[0]!
+  const keyStarts = new Uint32Array(rows + 1)
+  for (let row = 0; row <= rows; row++) keyStarts[row] = starts[row]! - base - 4 * row
+  // Short values are copied by four bytes, up to three too many, which the next value overwrites.
+  const total = keyStarts[rows]!
+  const out = new Uint8Array(total + 3)
+  const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const target = new DataView(out.buffer)
+  const wholeRows = rows === 0 ? 0 : rows - 1
+  for (let row = 0; row < wholeRows; row++) {
+    const from = starts[row]! + 4
+    const length = starts[row + 1]! - from
+    const to = keyStarts[row]!
+    if (length > LOOP_BYTES_MAX) out.set(bytes.subarray(from, from + length), to)
+    else for (let byte = 0; byte < length; byte += 4) target.setInt32(to + byte, source.getInt32(from + byte))
+  }
+  if (rows > 0) out.set(bytes.subarray(starts[wholeRows]! + 4, starts[rows]!), keyStarts[wholeRows]!)
+  return { starts: keyStarts, bytes: out.subarray(0, total) }
 }
 
 /** The bytes of one part of a key. `value` is of the type, as PartitionValue holds it. */
