@@ -23,6 +23,7 @@ interface Group {
 
 interface Case {
   readonly title: string
+  /** The fastest first, wrong results last. */
   readonly summaries: readonly Summary[]
 }
 
@@ -35,7 +36,7 @@ function groupsOf({ runs }: Results): Group[] {
   return [...places].map(([name, its]) => {
     const cases = [...Map.groupBy(its, ({ workload, size }) => `${workload} ${size}`).values()].map((same) => ({
       title: titleOf(same[0]!),
-      summaries: summarize(same),
+      summaries: summarize(same).toSorted((a, b) => Number(b.verified) - Number(a.verified)),
     }))
     const [family, size] = name.split('-')
     const rows = size === undefined ? '' : `, ${rowsOfSize(size).toLocaleString('en')} rows`
