@@ -62,8 +62,7 @@ function parseLanding(
   definition: TableDefinition,
 ): LandedObject {
   const { lines, linesRead, otherTable, broken } = scanned
-  const rows = lines.operation.keys()
-  const puts = Uint32Array.from([...rows].filter((row) => lines.operation[row] === PUT && !itemsUnavailable.has(row)))
+  const puts = putsOf(lines, itemsUnavailable)
   const parsed = parsePuts(lines, puts, definition)
   const bad = [
     ...Array.from(itemsUnavailable, ([row, message]) => badLine(lines, row, 'item-unavailable', message)),
@@ -81,6 +80,16 @@ function parseLanding(
     misfits: parsed.misfits,
     broken,
   }
+}
+
+/** The puts whose item is at hand. */
+function putsOf({ count, operation }: ScannedLines, itemsUnavailable: ReadonlyMap<number, string>): Uint32Array {
+  const puts = new Uint32Array(count)
+  let found = 0
+  for (let row = 0; row < count; row++) {
+    if (operation[row] === PUT && (itemsUnavailable.size === 0 || !itemsUnavailable.has(row))) puts[found++] = row
+  }
+  return puts.slice(0, found)
 }
 
 function parsePuts(lines: ScannedLines, puts: Uint32Array, definition: TableDefinition): ParsedItems {
@@ -109,7 +118,7 @@ function landedLines(
   definition: TableDefinition,
 ): LandedLines {
   const item = new Int32Array(lines.count).fill(-1)
-  for (const [row, line] of puts.entries()) item[line] = row
+  for (let row = 0; row < puts.length; row++) item[puts[row]!] = row
   const all: LandedLines = {
     count: lines.count,
     lineNumber: lines.lineNumber,

@@ -64,12 +64,21 @@ function newRows(
   fields: readonly Field[],
 ): Column[] {
   if (puts === 0) return fields.map((field) => nullColumn(field.type, 0))
-  const putObject = object.filter((_, i) => putRow[i]! >= 0)
-  const putLine = row.filter((_, i) => putRow[i]! >= 0)
-  const item = putLine.map((line, i) => objects[putObject[i]!]!.item[line]!)
+  const putObject = new Uint32Array(puts)
+  const putLine = new Uint32Array(puts)
+  const item = new Uint32Array(puts)
+  const at = new Float64Array(puts)
+  for (let i = 0; i < putRow.length; i++) {
+    const put = putRow[i]!
+    if (put < 0) continue
+    const lines = objects[object[i]!]!
+    putObject[put] = object[i]!
+    putLine[put] = row[i]!
+    item[put] = lines.item[row[i]!]!
+    at[put] = lines.at[row[i]!]!
+  }
   const stringsOf = (of: (lines: LandedLines) => ByteStrings) => takeStringsFromAll(objects.map(of), putObject, putLine)
   const { stream, sequence } = versionColumns(stringsOf((lines) => lines.versions))
-  const at = Float64Array.from(putLine, (line, i) => objects[putObject[i]!]!.at[line]!)
   const idOf = (name: string) => definition.fields.findLast((field) => field.name === name)!.id
   const byId = new Map<number, Column>([
     [idOf('_updated_at'), epochMicrosColumn(at)],
