@@ -1,13 +1,25 @@
 // A row group whose rows stay at their places: columns that no replaced row changes keep their chunks, byte for byte.
 //
-// Rows are replaced in most columns by what they held before: an update changes few attributes of its item. The key columns never
-// change. Chunks of the other columns are decoded to be compared in the replaced rows, and only where a value differs gathered and encoded.
+//   1. All chunks and page indexes of the row group are read. Key columns never change.
+//   2. Where replaced rows lie in few pages of a chunk, these are decoded and compared with what comes. If all is the same, that is it.
+//   3. Else the whole chunk is decoded and compared, and only where a value differs gathered and encoded.
+//
+// An update changes few attributes of its item, so that most columns hold in replaced rows what they held before.
 
 import type { Column } from '../columns/column.ts'
 import { INCOMING, type Selection } from '../columns/gather.ts'
 import { invariant } from '../invariant.ts'
+import type { KeptRowGroup } from '../parquet/assemble-file.ts'
+import type { OffsetIndex, RowGroup } from '../parquet/footer.ts'
 import type { KeptChunk } from '../parquet/move-chunk.ts'
-import { cutRange, decodeChunk } from '../parquet/read-row-group.ts'
+import {
+  type ChunkTask,
+  cutRange,
+  decodeChunk,
+  decodePage,
+  type ReadRange,
+  type RowGroupTask,
+} from '../parquet/read-row-group.ts'
 import { selectedColumn } from './apply-selection.ts'
 import type { PlacedRowGroup } from './decide-row-group.ts'
 import type { IncomingChanges } from './incoming.ts'
@@ -15,6 +27,9 @@ import type { MergeContext } from './merge-context.ts'
 import { type OpenFile, readChunks, readColumns, readPageIndexes } from './open-file.ts'
 import { holdSameValues } from './same-values.ts'
 import type { RowSelection } from './select-rows.ts'
+
+/** Pages are compared one by one where so large a part of them, or less, has replaced rows: what differs is decoded twice. */
+const COMPARED_PAGES_MAX = 0.5
 
 /** The row group's columns after the changes, one a field. The file has the layout of the table, and `selected` keeps rows in place. */
 export async function columnsInPlace(
@@ -25,49 +40,58 @@ export async function columnsInPlace(
   changes: IncomingChanges,
   decoded: ReadonlyMap<number, Column>,
 ): Promise<(Column | KeptChunk)[]> {
-  invariant(
-    selected.inPlace && selected.selection !== null,
-    `row group ${group} has changes that keep its rows in place`,
-  )
+  invariant(selected.inPlace && selected.selection !== null, `row group ${group} keeps its rows in place`)
   const replaced = replacedRows(selected.selection)
-  const [{ task, read }, indexes] = await Promise.all([
-    readChunks(file, group, context.fields),
-    readPageIndexes(file, group),
-  ])
+  const stored = await readStored(file, group, context)
   const columns: (Column | KeptChunk)[] = []
-  for (const [index, chunk] of task.chunks.entries()) {
+  for (const [index, chunk] of stored.task.chunks.entries()) {
+    const incoming = changes.columns[index]!
+    const isMarked = index === context.expiredColumn && selected.markedRows.length > 0
+    const isKey = index < context.keyColumns
     if (chunk.stored === null) {
       const [absent] = await readColumns(file, group, [chunk.field])
       columns.push(selectedColumn(context, index, absent!, selected, changes))
-    } else if (index < context.keyColumns) columns.push(kept(chunk.stored))
-    else {
-      const column = decoded.get(index) ?? decodeChunk(task, chunk, read)
-      const isMarked = index === context.expiredColumn && selected.markedRows.length > 0
-      const isSame = !isMarked && holdSameValues(column, replaced.stored, changes.columns[index]!, replaced.incoming)
-      columns.push(isSame ? kept(chunk.stored) : selectedColumn(context, index, column, selected, changes))
+    } else if (isKey || (!isMarked && !decoded.has(index) && pagesStay(stored, chunk, incoming, replaced))) {
+      columns.push(keptChunk(stored, chunk))
+    } else {
+      const column = decoded.get(index) ?? decodeChunk(stored.task, chunk, stored.read)
+      const stays = !isMarked && holdSameValues(column, replaced.stored, incoming, replaced.incoming)
+      columns.push(stays ? keptChunk(stored, chunk) : selectedColumn(context, index, column, selected, changes))
     }
   }
   return columns
+}
 
-  function kept({
-    column,
-    range,
-  }: {
-    readonly column: number
-    readonly range: { start: number; end: number }
-  }): KeptChunk {
-    return {
-      kind: 'kept',
-      bytes: cutRange(read, range),
-      chunk: file.footer.rowGroups[group]!.columns[column]!,
-      columnIndex: indexes.columnIndexes[column]!,
-      offsetIndex: indexes.offsetIndexes[column]!,
-    }
+interface StoredRowGroup {
+  readonly task: RowGroupTask
+  readonly read: readonly ReadRange[]
+  readonly rowGroup: RowGroup
+  readonly indexes: Pick<KeptRowGroup, 'columnIndexes' | 'offsetIndexes'>
+}
+
+async function readStored(file: OpenFile, group: number, { fields }: MergeContext): Promise<StoredRowGroup> {
+  const [chunks, indexes] = await Promise.all([readChunks(file, group, fields), readPageIndexes(file, group)])
+  return { ...chunks, indexes, rowGroup: file.footer.rowGroups[group]! }
+}
+
+function keptChunk({ read, rowGroup, indexes }: StoredRowGroup, { stored }: ChunkTask): KeptChunk {
+  const { column, range } = stored!
+  return {
+    kind: 'kept',
+    bytes: cutRange(read, range),
+    chunk: rowGroup.columns[column]!,
+    columnIndex: indexes.columnIndexes[column]!,
+    offsetIndex: indexes.offsetIndexes[column]!,
   }
 }
 
-/** The rows that are replaced, and by which incoming ones. */
-function replacedRows({ rows, runs, side, start, length }: Selection): { stored: Uint32Array; incoming: Uint32Array } {
+/** Row stored[i] is replaced by incoming[i]; both ascend. */
+interface ReplacedRows {
+  readonly stored: Uint32Array
+  readonly incoming: Uint32Array
+}
+
+function replacedRows({ rows, runs, side, start, length }: Selection): ReplacedRows {
   const stored: number[] = []
   const incoming: number[] = []
   let row = 0
@@ -82,4 +106,36 @@ function replacedRows({ rows, runs, side, start, length }: Selection): { stored:
   }
   invariant(row === rows, `runs of ${row} rows in a selection of ${rows}`)
   return { stored: Uint32Array.from(stored), incoming: Uint32Array.from(incoming) }
+}
+
+/** Whether the replaced rows lie in few pages of the chunk, and each holds what comes. */
+function pagesStay(
+  { task, read, indexes }: StoredRowGroup,
+  chunk: ChunkTask,
+  incoming: Column,
+  replaced: ReplacedRows,
+): boolean {
+  const offsetIndex = indexes.offsetIndexes[chunk.stored!.column]!
+  if (offsetIndex === null) return false
+  const parts = partsByPage(offsetIndex, replaced.stored)
+  if (parts.length > offsetIndex.pageLocations.length * COMPARED_PAGES_MAX) return false
+  return parts.every(({ page, from, to }) => {
+    const { firstRow, column } = decodePage(task, chunk, read, offsetIndex, page)
+    const rows = replaced.stored.subarray(from, to).map((row) => row - firstRow)
+    return holdSameValues(column, rows, incoming, replaced.incoming.subarray(from, to))
+  })
+}
+
+/** The pages with any of the ascending rows, and which of the rows: [from, to). */
+function partsByPage({ pageLocations }: OffsetIndex, rows: Uint32Array): { page: number; from: number; to: number }[] {
+  const parts: { page: number; from: number; to: number }[] = []
+  let from = 0
+  for (let page = 0; page < pageLocations.length; page++) {
+    const endRow = pageLocations[page + 1]?.firstRowIndex ?? Number.POSITIVE_INFINITY
+    let to = from
+    while (to < rows.length && rows[to]! < endRow) to++
+    if (to > from) parts.push({ page, from, to })
+    from = to
+  }
+  return parts
 }

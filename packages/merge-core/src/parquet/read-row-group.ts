@@ -5,7 +5,8 @@ import { nullColumn } from '../columns/constant.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
 import { decodeColumnChunk } from './decode/column-chunk.ts'
-import type { ColumnMetaData, RowGroup, SchemaElement } from './footer.ts'
+import type { ColumnMetaData, OffsetIndex, RowGroup, SchemaElement } from './footer.ts'
+import { malformed } from './malformed.ts'
 import {
   type ByteSource,
   bindField,
@@ -161,6 +162,30 @@ export function decodeChunk(task: RowGroupTask, { field, stored }: ChunkTask, re
   return blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
     decodeColumnChunk(bytes, stored.codec, stored.element, task.rows, field.type),
   )
+}
+
+/** Decodes one page of a chunk by its offset index: the chunk's rows from `firstRow` on. Throws DamagedObjectError. */
+export function decodePage(
+  task: RowGroupTask,
+  { field, stored }: ChunkTask,
+  read: readonly ReadRange[],
+  { pageLocations }: OffsetIndex,
+  page: number,
+): { readonly firstRow: number; readonly column: Column } {
+  const { range, codec, element } = stored!
+  const bytes = cutRange(read, range)
+  const { offset, compressedPageSize, firstRowIndex: firstRow } = pageLocations[page]!
+  const endRow = pageLocations[page + 1]?.firstRowIndex ?? task.rows
+  return blameFor(task.path, `row group ${task.group}, column "${field.name}", page ${page}`, () => {
+    const dictionaryEnd = pageLocations[0]!.offset - range.start
+    const start = offset - range.start
+    const end = start + compressedPageSize
+    if (dictionaryEnd < 0 || start < dictionaryEnd || end < start || end > bytes.length || endRow <= firstRow)
+      malformed(`the offset index puts it at ${offset}, ${compressedPageSize} bytes from row ${firstRow}`)
+    // A chunk of this page alone.
+    const chunk = Buffer.concat([bytes.subarray(0, dictionaryEnd), bytes.subarray(start, end)])
+    return { firstRow, column: decodeColumnChunk(chunk, codec, element, endRow - firstRow, field.type) }
+  })
 }
 
 export function cutRange(read: readonly ReadRange[], { start, end }: FileRange): Uint8Array {
