@@ -57,9 +57,10 @@ interface Expiries {
 export async function groupBatch(
   store: ObjectReader,
   definition: TableDefinition,
-  landing: readonly LandedObject[],
+  read: readonly LandedObject[],
 ): Promise<GroupedBatch> {
-  const lines = concatLines(landing.map((object) => object.lines))
+  const lines = concatLines(read.map((object) => object.lines))
+  const landing = read.map((object, i) => ({ ...object, lines: lines.objects[i]! }))
   const groups = groupByKey(lines)
   const tied = tiedLines(lines, groups)
   return {

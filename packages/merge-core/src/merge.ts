@@ -17,7 +17,7 @@ import { invariant } from './invariant.ts'
 import { type LandedObject, landedBytes } from './landing/read-landing.ts'
 import { listLanding, type SkippedLanding } from './landing/scan-landing.ts'
 import { mergeBatch, type TaskResults } from './merge-batch.ts'
-import { readLedger } from './protected/ledger.ts'
+import { type LedgerCache, readLedger } from './protected/ledger.ts'
 import { addCommit, addUncommitted, emptyReport, type MergeReport } from './report.ts'
 import { meteredStore, type Traffic } from './store/metered.ts'
 import type { ListedObject } from './store/object-store.ts'
@@ -47,11 +47,11 @@ export interface MergeOptions {
 
 const MEMORY_BYTES = 512 * 1024 * 1024
 /** Node itself, and what planning and committing take. */
-const BASE_BYTES = 128 * 1024 * 1024
+const BASE_BYTES = 100 * 1024 * 1024
 /** A row group decoded, gathered and encoded, and a file's worth of encoded ones. */
-const THREAD_BYTES = 96 * 1024 * 1024
-/** Beside the changes themselves: their order, and keys and versions brought together. */
-const FOLD_FACTOR = 1.4
+const THREAD_BYTES = 64 * 1024 * 1024
+/** Beside the changes themselves: their order and what is folded of them. */
+const FOLD_FACTOR = 1.25
 const COMMIT_BYTES_MIN = 32 * 1024 * 1024
 /** Less compressed text than this is read before a thread would have started. */
 const THREAD_LANDING_BYTES_MIN = 512 * 1024
@@ -76,10 +76,9 @@ export async function mergeLanding(
   try {
     run.objects = await listLanding(run.table.environment.store, landing)
     run.report.objects.listed = run.objects.length
-    for (;;) {
+    while (run.objects.length > 0) {
       const batch = await takeBatch(run)
-      if (batch.landing.length === 0) break
-      await commitBatch(run, batch)
+      if (batch.landing.length > 0) await commitBatch(run, batch)
     }
     await handOverProfiles(run)
   } finally {
@@ -98,6 +97,9 @@ interface Run {
   /** Listed and not yet taken up. */
   objects: readonly ListedObject[]
   readonly skipped: SkippedLanding[]
+  readonly ledger: LedgerCache
+  /** Known once a state was loaded; it never changes. */
+  stateFolder: string | null
   readonly here: Workers
   /** Null until there is work for several threads. */
   pool: ThreadPool | null
@@ -115,6 +117,8 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
     startMs: environment.nowMs(),
     objects: [],
     skipped: [],
+    ledger: new Map(),
+    stateFolder: null,
     here: inThisThread(store),
     pool: null,
   }
@@ -140,24 +144,31 @@ function commitBytes({ commitBytes, memoryBytes = MEMORY_BYTES, threads = 1 }: M
   return commitBytes ?? Math.max(COMMIT_BYTES_MIN, (memoryBytes - BASE_BYTES - threads * THREAD_BYTES) / FOLD_FACTOR)
 }
 
-/** Landing objects read by one definition, up to the budget of one commit. */
-interface ReadBatch {
-  readonly definition: TableDefinition
-  readonly landing: readonly LandedObject[]
-}
-
-/** The next landing objects that the ledger does not know. */
-async function takeBatch(run: Run): Promise<ReadBatch> {
+/** The next landing objects that the ledger does not know, up to the budget of one commit. */
+async function takeBatch(run: Run): Promise<GroupedBatch> {
   const { table, report } = run
   const { state, unknown } = await timed(run, 'plan', async () => {
     const state = await loadState(table)
-    const ledger = await readLedger(table.environment.store, state.ledgerFiles)
+    run.stateFolder = state.stateFolder
+    const ledger = await readLedger(table.environment.store, state.ledgerFiles, run.ledger)
     return { state, unknown: run.objects.filter((object) => !ledger.has(object.path, object.etag)) }
   })
   report.objects.alreadyMerged += run.objects.length - unknown.length
   const landing = await timed(run, 'scan', () => readObjects(run, unknown, state.definition, commitBytes(run.options)))
   run.objects = unknown.slice(landing.length)
-  return { definition: state.definition, landing: landing.filter((landed) => landed !== null) }
+  return timed(run, 'fold', () => group(run, state.definition, landing))
+}
+
+function group(
+  { table }: Run,
+  definition: TableDefinition,
+  landing: readonly (LandedObject | null)[],
+): Promise<GroupedBatch> {
+  return groupBatch(
+    table.environment.store,
+    definition,
+    landing.filter((landed) => landed !== null),
+  )
 }
 
 /** The first of the objects, as many as `bytesMax` allows; null for one that was skipped. */
@@ -194,14 +205,14 @@ async function readObjects(
 }
 
 /** Merges and commits a batch; after a lost race again from the table's new state, with the task results that still hold. */
-async function commitBatch(run: Run, read: ReadBatch): Promise<void> {
+async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
   const { table } = run
   const { environment } = table
   const commitId = environment.uuid()
   const startedMs = environment.nowMs()
   let results: TaskResults = new Map()
   const attempts: CommitAttempt[] = []
-  let batch = await timed(run, 'fold', () => groupBatch(environment.store, read.definition, read.landing))
+  let batch = taken
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt++) {
     const state = await timed(run, 'plan', () => loadState(table))
     const made = findCommit(state, attempts)
@@ -235,19 +246,14 @@ async function commitBatch(run: Run, read: ReadBatch): Promise<void> {
 /** Another run may have merged some of the objects since they were listed, or changed what their items are read by. */
 async function stillToMerge(run: Run, state: TableState, batch: GroupedBatch): Promise<GroupedBatch> {
   const { store } = run.table.environment
-  const ledger = await readLedger(store, state.ledgerFiles)
+  const ledger = await readLedger(store, state.ledgerFiles, run.ledger)
   const fresh = batch.landing.filter(({ object, etag }) => !ledger.has(object.path, etag))
   const isRedefined = state.definition.text !== batch.definition.text
   if (fresh.length === batch.landing.length && !isRedefined) return batch
   run.report.objects.alreadyMerged += batch.landing.length - fresh.length
-  if (!isRedefined) return groupBatch(store, batch.definition, fresh)
+  if (!isRedefined) return group(run, batch.definition, fresh)
   const objects = fresh.map(({ object }) => object)
-  const landing = await readObjects(run, objects, state.definition, Number.POSITIVE_INFINITY)
-  return groupBatch(
-    store,
-    state.definition,
-    landing.filter((landed) => landed !== null),
-  )
+  return group(run, state.definition, await readObjects(run, objects, state.definition, Number.POSITIVE_INFINITY))
 }
 
 async function finishRun(run: Run): Promise<MergeReport> {
@@ -264,9 +270,8 @@ async function finishRun(run: Run): Promise<MergeReport> {
   report.peakMemoryBytes = table.environment.peakMemoryBytes?.() ?? null
   if (report.commits.length > 0) {
     // For people alone: the commits stand whether it is written or not.
-    const { stateFolder } = await loadState(table)
     const text = Buffer.from(JSON.stringify(report, null, 1))
-    await store.put(`${stateFolder}/reports/${report.commits.at(-1)!.commitId}.json`, text, { kind: 'create' })
+    await store.put(`${run.stateFolder}/reports/${report.commits.at(-1)!.commitId}.json`, text, { kind: 'create' })
   }
   return report
 }

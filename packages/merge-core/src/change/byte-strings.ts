@@ -1,6 +1,7 @@
 // Keys and versions in bulk: byte strings that compare as what they stand for compares.
 
-/** Byte strings one after the other: number i is bytes[starts[i] … starts[i + 1]); `starts` has one entry more than there are strings. */
+/** Byte strings one after the other: number i is bytes[starts[i] … starts[i + 1]); `starts` has one entry more than there are strings,
+ *  and its first is 0 but where the strings are a stretch of others. */
 export interface ByteStrings {
   readonly starts: Uint32Array
   readonly bytes: Uint8Array
@@ -73,19 +74,25 @@ export function sliceStrings(strings: ByteStrings, from: number, to: number): By
   }
 }
 
-/** The strings of all parts, one part after the other. */
-export function concatStrings(parts: readonly ByteStrings[]): ByteStrings {
+/** The strings of all parts, one part after the other, in buffers of `Buffer`. */
+export function concatStrings(
+  parts: readonly ByteStrings[],
+  Buffer: new (bytes: number) => ArrayBufferLike = ArrayBuffer,
+): ByteStrings {
   const strings = parts.reduce((sum, part) => sum + part.starts.length - 1, 0)
-  const bytes = parts.reduce((sum, part) => sum + part.starts[part.starts.length - 1]!, 0)
-  const whole = { starts: new Uint32Array(strings + 1), bytes: new Uint8Array(bytes) }
+  const bytes = parts.reduce((sum, { starts }) => sum + starts[starts.length - 1]! - starts[0]!, 0)
+  const whole = {
+    starts: new Uint32Array(new Buffer(4 * (strings + 1))),
+    bytes: new Uint8Array(new Buffer(bytes)),
+  }
   let string = 0
   let offset = 0
-  for (const part of parts) {
-    const count = part.starts.length - 1
-    for (let i = 0; i < count; i++) whole.starts[string++] = offset + part.starts[i]!
-    const partBytes = part.starts[count]!
-    whole.bytes.set(part.bytes.subarray(0, partBytes), offset)
-    offset += partBytes
+  for (const { starts, bytes: source } of parts) {
+    const count = starts.length - 1
+    const first = starts[0]!
+    for (let i = 0; i < count; i++) whole.starts[string++] = offset + starts[i]! - first
+    whole.bytes.set(source.subarray(first, starts[count]!), offset)
+    offset += starts[count]! - first
   }
   whole.starts[strings] = offset
   return whole

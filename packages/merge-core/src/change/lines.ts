@@ -45,42 +45,59 @@ export interface Lines {
   readonly partitions: readonly (readonly PartitionValue[])[]
 }
 
-export function concatLines(objects: readonly LandedLines[]): Lines {
-  const count = objects.reduce((sum, lines) => sum + lines.count, 0)
-  const lines = {
+/** All lines of the objects. The result's objects are the same lines as views of these columns, so that each value is kept once. */
+export function concatLines(landed: readonly LandedLines[]): Lines {
+  const Buffer = landed[0]?.at.buffer instanceof SharedArrayBuffer ? SharedArrayBuffer : ArrayBuffer
+  const count = landed.reduce((sum, lines) => sum + lines.count, 0)
+  const columns = {
     count,
-    objects,
-    object: new Uint32Array(count),
-    row: new Uint32Array(count),
-    operation: new Uint8Array(count),
-    keys: concatStrings(objects.map((object) => object.keys)),
-    at: new Float64Array(count),
-    accepted: new Uint8Array(count),
-    partition: new Int32Array(count),
-    oldPartition: new Int32Array(count),
+    operation: new Uint8Array(new Buffer(count)),
+    keys: concatStrings(
+      landed.map((lines) => lines.keys),
+      Buffer,
+    ),
+    at: new Float64Array(new Buffer(8 * count)),
+    accepted: new Uint8Array(new Buffer(count)),
+    partition: new Int32Array(new Buffer(4 * count)),
+    oldPartition: new Int32Array(new Buffer(4 * count)),
     partitions: [] as (readonly PartitionValue[])[],
   }
+  const object = new Uint32Array(count)
+  const row = new Uint32Array(count)
   const known = new Map<string, number>()
-  let line = 0
-  for (const [index, object] of objects.entries()) {
-    lines.object.fill(index, line, line + object.count)
-    lines.operation.set(object.operation, line)
-    lines.at.set(object.at, line)
-    lines.accepted.set(object.accepted, line)
-    const shared = object.partitions.map((tuple) => {
+  const objects: LandedLines[] = []
+  let first = 0
+  for (const [index, lines] of landed.entries()) {
+    const end = first + lines.count
+    columns.operation.set(lines.operation, first)
+    columns.at.set(lines.at, first)
+    columns.accepted.set(lines.accepted, first)
+    const numberOf = lines.partitions.map((tuple) => {
       const text = tupleText(tuple)
-      const at = known.get(text)
-      if (at !== undefined) return at
-      known.set(text, lines.partitions.length)
-      return lines.partitions.push(tuple) - 1
+      const number = known.get(text)
+      if (number !== undefined) return number
+      known.set(text, columns.partitions.length)
+      return columns.partitions.push(tuple) - 1
     })
-    for (let row = 0; row < object.count; row++, line++) {
-      lines.row[line] = row
-      lines.partition[line] = shared[object.partition[row]!] ?? -1
-      lines.oldPartition[line] = shared[object.oldPartition[row]!] ?? -1
+    object.fill(index, first, end)
+    for (let i = 0; i < lines.count; i++) {
+      row[first + i] = i
+      columns.partition[first + i] = numberOf[lines.partition[i]!] ?? -1
+      columns.oldPartition[first + i] = numberOf[lines.oldPartition[i]!] ?? -1
     }
+    objects.push({
+      ...lines,
+      operation: columns.operation.subarray(first, end),
+      keys: { starts: columns.keys.starts.subarray(first, end + 1), bytes: columns.keys.bytes },
+      at: columns.at.subarray(first, end),
+      accepted: columns.accepted.subarray(first, end),
+      partition: columns.partition.subarray(first, end),
+      oldPartition: columns.oldPartition.subarray(first, end),
+      partitions: columns.partitions,
+    })
+    first = end
   }
-  return lines
+  return { ...columns, objects, object, row }
 }
 
 /** Orders the versions of two lines. */
