@@ -69,22 +69,23 @@ export async function commitMerge(
     (line) => merged.lineClass[line] === DEFERRED,
   )
   const keyFields = state.fields.slice(0, state.definition.keyColumns)
-  const tombstoneFiles = await addTombstones(folder, state.tombstoneFiles, keyFields, tombstones)
-  const ledgerFiles = await addToLedger(folder, state.ledgerFiles, entries)
-  const lists = await writeStateLists(folder, state, tombstoneFiles, ledgerFiles)
-
+  const lists = `${folder.location}/lists/${folder.newName()}.json`
   const removed = merged.results.flatMap((result) => result.removed.map((file) => file.path))
-  const snapshot = await prepareSnapshot({
-    store,
-    metadata,
-    live: merged.live,
-    removed: [...removed, ...idleDeletes(merged.live, removed)],
-    added: merged.results.flatMap((result) => result.added),
-    summary: { [PROPERTY.commitId]: commitId, 'lastwrite.state-lists': lists, ...summaryCounts(report.lines) },
-    snapshotId,
-    nowMs: environment.nowMs(),
-    uuid: environment.uuid(),
-  })
+  // Nothing of all this is named by anything before the commit, so the order in which it is written is free.
+  const [snapshot, { tombstoneFiles, ledgerFiles }] = await Promise.all([
+    prepareSnapshot({
+      store,
+      metadata,
+      live: merged.live,
+      removed: [...removed, ...idleDeletes(merged.live, removed)],
+      added: merged.results.flatMap((result) => result.added),
+      summary: { [PROPERTY.commitId]: commitId, 'lastwrite.state-lists': lists, ...summaryCounts(report.lines) },
+      snapshotId,
+      nowMs: environment.nowMs(),
+      uuid: environment.uuid(),
+    }),
+    writeState(),
+  ])
   const properties = {
     [PROPERTY.tombstones]: formatStateFiles(tombstoneFiles),
     [PROPERTY.ledger]: formatStateFiles(ledgerFiles),
@@ -107,19 +108,27 @@ export async function commitMerge(
   )
   if (result.kind === 'failed') throw failureError(table.location, 'committing', result.failure)
   return { outcome: result.kind === 'committed' ? 'committed' : 'lost', attempt: { snapshot: snapshotId, report } }
+
+  async function writeState() {
+    const [tombstoneFiles, ledgerFiles] = await Promise.all([
+      addTombstones(folder, state.tombstoneFiles, keyFields, tombstones),
+      addToLedger(folder, state.ledgerFiles, entries),
+    ])
+    await writeStateLists(store, lists, state, tombstoneFiles, ledgerFiles)
+    return { tombstoneFiles, ledgerFiles }
+  }
 }
 
 /** One small file that a rollback can take the state of this snapshot from: the properties hold only the newest. */
 async function writeStateLists(
-  folder: StateFolder,
+  store: ObjectStore,
+  path: string,
   state: TableState,
   tombstones: readonly StateFile[],
   ledger: readonly StateFile[],
-): Promise<string> {
-  const path = `${folder.location}/lists/${folder.newName()}.json`
+): Promise<void> {
   const lists = { format: 1, tombstones, ledger, watermark: state.watermark, floor: state.floor }
-  await createObject(folder.store, path, Buffer.from(JSON.stringify(lists)))
-  return path
+  await createObject(store, path, Buffer.from(JSON.stringify(lists)))
 }
 
 /** The entries of all objects whose every line has found its class for good; what is bad of them is in quarantine by then. */

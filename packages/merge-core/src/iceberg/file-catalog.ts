@@ -13,7 +13,7 @@ import * as zlib from 'node:zlib'
 import type { Environment } from '../environment.ts'
 import { DamagedObjectError, InputError } from '../errors.ts'
 import type { Failure, ObjectStore } from '../store/object-store.ts'
-import { compareStored, failureError, readObject, storeLocation } from '../store/stored-object.ts'
+import { compareStored, failureError, storeLocation } from '../store/stored-object.ts'
 import {
   applyUpdates,
   type Catalog,
@@ -45,9 +45,15 @@ interface Version {
   readonly path: string
 }
 
+interface ListedVersion extends Version {
+  readonly etag: string
+}
+
 /** The table at an absolute location, which is the folder that `metadata/` lies in. */
 export function fileCatalog(store: ObjectStore, location: string, environment: Environment): Catalog {
   const folder = `${storeLocation(location).replace(/\/+$/, '')}/metadata`
+  /** The version that was loaded last, to be read again only if it is another by its tag. */
+  let last: { readonly table: LoadedTable; readonly etag: string } | null = null
   return { load, create, commit }
 
   async function load(): Promise<LoadedTable | null> {
@@ -57,8 +63,13 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     return newest === undefined ? null : loadVersion(newest)
   }
 
-  async function loadVersion({ path }: Version): Promise<LoadedTable> {
-    return { metadata: parseTableMetadata(path, await readObject(store, path)), metadataLocation: path }
+  async function loadVersion({ path, etag }: ListedVersion): Promise<LoadedTable> {
+    if (last?.table.metadataLocation === path && last.etag === etag) return last.table
+    const read = await store.get(path)
+    if (read.kind !== 'ok') throw failureError(path, 'reading', read)
+    const table = { metadata: parseTableMetadata(path, read.bytes), metadataLocation: path }
+    last = { table, etag: read.etag }
+    return table
   }
 
   async function create(metadata: TableMetadata): Promise<CommitResult> {
@@ -135,7 +146,7 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     return judge(table, others)
   }
 
-  async function judge(table: LoadedTable, others: readonly Version[]): Promise<CommitResult> {
+  async function judge(table: LoadedTable, others: readonly ListedVersion[]): Promise<CommitResult> {
     try {
       return (await areBuiltOn(table, others)) ? { kind: 'committed', table } : { kind: 'conflict' }
     } catch (cause) {
@@ -147,7 +158,10 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
    * The version after ours names ours last in its log. A name and no more proves nothing, as the name may have been another's before
    * it was deleted: the time and the snapshot must be ours too.
    */
-  async function areBuiltOn({ metadata, metadataLocation }: LoadedTable, others: readonly Version[]): Promise<boolean> {
+  async function areBuiltOn(
+    { metadata, metadataLocation }: LoadedTable,
+    others: readonly ListedVersion[],
+  ): Promise<boolean> {
     const next = (await loadVersion(others[0]!)).metadata
     const isOurs = (entry: MetadataLogEntry) =>
       storeLocation(entry['metadata-file']) === metadataLocation &&
@@ -168,19 +182,19 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
   }
 
   /** All versions in ascending order. */
-  async function listVersions(): Promise<Version[] | Failure> {
+  async function listVersions(): Promise<ListedVersion[] | Failure> {
     const listed = await store.list(`${folder}/v`)
     if (listed.kind !== 'ok') return listed
     return listed.objects
-      .flatMap(({ path }) => {
+      .flatMap(({ path, etag }) => {
         const match = VERSION_NAME.exec(path)
-        return match === null ? [] : [{ number: Number(match[1]), path }]
+        return match === null ? [] : [{ number: Number(match[1]), path, etag }]
       })
       .sort((a, b) => a.number - b.number)
   }
 }
 
-function newestOf(versions: readonly Version[]): Version | undefined {
+function newestOf(versions: readonly ListedVersion[]): ListedVersion | undefined {
   const newest = versions.at(-1)
   const twin = versions.at(-2)
   if (newest === undefined || twin?.number !== newest.number) return newest

@@ -3,6 +3,7 @@
 // A manifest is rewritten only if one of its files goes; the others are named again by the new manifest list. Files that stay keep the
 // snapshot and sequence numbers that they came with.
 
+import pMap, { pMapSkip } from 'p-map'
 import { DamagedObjectError } from '../errors.ts'
 import { invariant } from '../invariant.ts'
 import type { ObjectStore } from '../store/object-store.ts'
@@ -66,6 +67,7 @@ export interface LiveFiles {
 }
 
 const MANIFEST_READS_AT_ONCE = 16
+const MANIFEST_WRITES_AT_ONCE = 8
 
 /** All live files of a snapshot, by default of main's. Throws DamagedObjectError where a manifest is missing or damaged. */
 export async function liveFiles(
@@ -159,8 +161,8 @@ export async function prepareSnapshot(change: SnapshotChange): Promise<Snapshot>
   const added = change.added.map((file): LiveFile => {
     return { file, specId: metadata['default-spec-id'], snapshotId, sequenceNumber, fileSequenceNumber: sequenceNumber }
   })
-  const kept = await keptManifests(change, write)
-  const manifests = [...(await addedManifests(added, write)), ...(await mergeSmall(kept, snapshotId, write))]
+  const [fresh, kept] = await Promise.all([addedManifests(added, write), keptManifests(change, write)])
+  const manifests = [...fresh, ...(await mergeSmall(kept, snapshotId, write))]
   const path = `${metadataFolder(metadata)}/snap-${snapshotId}-1-${change.uuid}.avro`
   const parent = live.snapshot
   await createObject(
@@ -237,38 +239,35 @@ function syncMarker(uuid: string): Uint8Array {
   return bytes
 }
 
-async function addedManifests(added: readonly LiveFile[], write: WriteManifest): Promise<LoadedManifest[]> {
-  const manifests: LoadedManifest[] = []
-  for (const content of [0, 1] as const) {
+function addedManifests(added: readonly LiveFile[], write: WriteManifest): Promise<LoadedManifest[]> {
+  const contents = ([0, 1] as const).map((content) => {
     const files = added.filter(({ file }) => (file.content === DATA ? 0 : 1) === content)
-    if (files.length === 0) continue
     const entries = files.map(({ specId: _, ...entry }): ManifestEntry => ({ status: ADDED, ...entry }))
-    manifests.push(await write(files[0]!.specId, content, entries))
-  }
-  return manifests
+    return { content, specId: files[0]?.specId, entries }
+  })
+  return Promise.all(
+    contents.flatMap(({ content, specId, entries }) => (specId === undefined ? [] : [write(specId, content, entries)])),
+  )
 }
 
 /** The manifests of the current snapshot, those that hold a removed file rewritten, those without a live file left out. */
 async function keptManifests(change: SnapshotChange, write: WriteManifest): Promise<LoadedManifest[]> {
   const removed = new Set(change.removed)
-  const kept: LoadedManifest[] = []
   let found = 0
-  for (const loaded of change.live.manifests) {
+  const keep = async (loaded: LoadedManifest): Promise<LoadedManifest | typeof pMapSkip> => {
     const live = loaded.entries.filter((entry) => entry.status !== DELETED)
     const going = live.filter((entry) => removed.has(entry.file.path)).length
     found += going
-    if (live.length === 0) continue
-    if (going === 0) {
-      kept.push(loaded)
-      continue
-    }
+    if (live.length === 0) return pMapSkip
+    if (going === 0) return loaded
     const entries = live.map((entry): ManifestEntry => {
       return removed.has(entry.file.path)
         ? { ...entry, status: DELETED, snapshotId: change.snapshotId }
         : { ...entry, status: EXISTING }
     })
-    kept.push(await write(loaded.manifest.specId, loaded.manifest.content, entries))
+    return write(loaded.manifest.specId, loaded.manifest.content, entries)
   }
+  const kept = await pMap(change.live.manifests, keep, { concurrency: MANIFEST_WRITES_AT_ONCE })
   const present = new Set([...change.live.dataFiles, ...change.live.deleteFiles].map(({ file }) => file.path))
   const twice = change.added.find(({ path }) => present.has(path))
   invariant(twice === undefined, `${twice?.path} is added once`)
@@ -301,13 +300,12 @@ async function mergeSmall(
     groups.push(group)
     open.set(key, { group, bytes: length })
   }
-  const merged: LoadedManifest[] = []
-  for (const group of groups) {
+  const merge = async (group: readonly LoadedManifest[]): Promise<LoadedManifest> => {
     const { specId, content } = group[0]!.manifest
     const entries = group.flatMap((loaded) => carriedOver(loaded, snapshotId))
-    merged.push(group.length === 1 ? group[0]! : await write(specId, content, entries))
+    return group.length === 1 ? group[0]! : write(specId, content, entries)
   }
-  return merged
+  return pMap(groups, merge, { concurrency: MANIFEST_WRITES_AT_ONCE })
 }
 
 /** Entries as a manifest of the new snapshot holds them: deletions by earlier snapshots are history. */

@@ -3,6 +3,7 @@
 // It saves work and proves completeness; which change wins never rests on it. An entry is written with the very snapshot that holds
 // the object's changes.
 
+import pMap from 'p-map'
 import { encodeKeys } from '../change/key-order.ts'
 import { orderByBytes } from '../change/order-keys.ts'
 import type { Column } from '../columns/column.ts'
@@ -62,19 +63,37 @@ const FIELDS: readonly Field[] = [
 ]
 
 const ROW_GROUP_ROWS = 100_000
+const READS_AT_ONCE = 8
 
 function required(id: number, name: string, type: PrimitiveType): Field {
   return { id, name, type, required: true }
 }
 
+/** What ledger files hold, by path. They never change, so a run keeps them from one look at the ledger to the next. */
+export type LedgerCache = Map<string, ReadonlySet<string>>
+
 /** Which objects are in the ledger; only their names and tags are read. */
-export async function readLedger(store: ObjectStore, files: readonly StateFile[]): Promise<LedgerIndex> {
-  const known = new Set<string>()
-  for (const file of files) {
-    const [objects, etags] = await readStateFile(store, file, [OBJECT, ETAG])
-    for (let row = 0; row < objects!.rows; row++) known.add(nameAndTag(textAt(objects!, row), textAt(etags!, row)))
+export async function readLedger(
+  store: ObjectStore,
+  files: readonly StateFile[],
+  cache: LedgerCache = new Map(),
+): Promise<LedgerIndex> {
+  const known = await pMap(files, async (file) => cache.get(file.path) ?? (await readNamesAndTags(store, file)), {
+    concurrency: READS_AT_ONCE,
+  })
+  cache.clear()
+  for (const [i, { path }] of files.entries()) cache.set(path, known[i]!)
+  return {
+    entries: known.reduce((sum, names) => sum + names.size, 0),
+    has: (object, etag) => known.some((names) => names.has(nameAndTag(object, etag))),
   }
-  return { entries: known.size, has: (object, etag) => known.has(nameAndTag(object, etag)) }
+}
+
+async function readNamesAndTags(store: ObjectStore, file: StateFile): Promise<Set<string>> {
+  const [objects, etags] = await readStateFile(store, file, [OBJECT, ETAG])
+  const known = new Set<string>()
+  for (let row = 0; row < objects!.rows; row++) known.add(nameAndTag(textAt(objects!, row), textAt(etags!, row)))
+  return known
 }
 
 /** Whole entries, one file at a time, in the order of their objects: for people and maintenance. */

@@ -39,8 +39,8 @@ export async function lookUpTombstones(
   keys: ByteStrings,
 ): Promise<StandingTombstones> {
   const found = foundTombstones(keys.starts.length - 1)
-  for (const file of keys.starts.length === 1 ? [] : files) {
-    const open = await openStateFile(store, file)
+  const opened = await Promise.all((keys.starts.length === 1 ? [] : files).map((file) => openStateFile(store, file)))
+  for (const open of opened) {
     const wanted = groupsThatCanHold(keyRangesOfTombstones(open), keys)
     for (let next = 0; next < wanted.length; next += READS_MAX) {
       const batch = wanted.slice(next, next + READS_MAX)
