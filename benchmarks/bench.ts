@@ -19,11 +19,12 @@ import { rivalsPython } from '../scripts/parts.ts'
 import { withLock } from '../scripts/process-lock.ts'
 import type { BaseData, Contestant, MergedBytes } from './contestants/contestant.ts'
 import { contestants } from './contestants/contestants.ts'
-import { merge } from './contestants/lastwrite.ts'
+import { bundleProgram, merge } from './contestants/lastwrite.ts'
 import {
   benchLock,
   type Changes,
   changesName,
+  checkParts,
   forgetTables,
   freshTable,
   liveFolder,
@@ -62,6 +63,8 @@ const failures: string[] = []
 process.exitCode = await withLock(benchLock, bench)
 
 async function bench(): Promise<number> {
+  checkParts()
+  bundleProgram()
   if (options.rebuild) for (const contestant of chosen) forgetTables(contestant)
   const runs: Timing[] = []
   for (const one of cases) {

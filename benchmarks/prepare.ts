@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolder, rivalsPython } from '../scripts/parts.ts'
+import { cacheFolder, rivalsPython, stampName } from '../scripts/parts.ts'
 import type { Attribute, BaseData, Contestant } from './contestants/contestant.ts'
 import type { ChangeShape, TableShape, Workload } from './workloads.ts'
 
@@ -17,7 +17,7 @@ export interface Changes {
 
 const here = import.meta.dirname
 const generator = join(here, 'generate.py')
-const folder = join(cacheFolder, 'bench', hashOf([generator, join(here, 'checksum.py'), rivalsPython.requirements]))
+const folder = join(cacheFolder, 'bench', `${hashOf([generator, join(here, 'checksum.py')])}-${duckdbVersion()}`)
 
 /** Tables stand in one place, so that one benchmark runs at a time. */
 export const benchLock = join(folder, 'bench.lock')
@@ -53,7 +53,7 @@ export function removalLines(table: TableShape, keys: number): string {
 
 /** Where the table of a contestant stands while it is merged into: always here, whatever the workload. */
 export function liveFolder(contestant: Contestant): string {
-  return join(folder, 'live', contestant.name)
+  return join(folder, 'live', tableOf(contestant))
 }
 
 /** Makes the live table fresh from `name`, which `make` makes in place the first time (or again, with `rebuild`). */
@@ -63,7 +63,7 @@ export async function freshTable(
   make: (live: string) => Promise<void>,
 ): Promise<void> {
   const live = liveFolder(contestant)
-  const kept = join(folder, 'tables', `${contestant.name}-${sourceHash(contestant)}`, name)
+  const kept = join(keptTables(contestant), name)
   rmSync(live, { recursive: true, force: true })
   if (!existsSync(kept)) {
     mkdirSync(live, { recursive: true })
@@ -79,7 +79,17 @@ export async function freshTable(
 }
 
 export function forgetTables(contestant: Contestant): void {
-  rmSync(join(folder, 'tables', `${contestant.name}-${sourceHash(contestant)}`), { recursive: true, force: true })
+  rmSync(keptTables(contestant), { recursive: true, force: true })
+}
+
+function keptTables(contestant: Contestant): string {
+  const sources = join(here, 'contestants')
+  const files = readdirSync(sources).filter((file) => file.startsWith(`${tableOf(contestant)}.`))
+  return join(folder, 'tables', `${tableOf(contestant)}-${hashOf(files.sort().map((file) => join(sources, file)))}`)
+}
+
+function tableOf({ name, table }: Contestant): string {
+  return table ?? name
 }
 
 export function tableName({ rows, layout, keys, columns }: TableShape): string {
@@ -88,6 +98,13 @@ export function tableName({ rows, layout, keys, columns }: TableShape): string {
 
 export function changesName(changes: ChangeShape): string {
   return createHash('sha256').update(JSON.stringify(changes)).digest('hex').slice(0, 8)
+}
+
+/** @throws where the rivals are not installed */
+export function checkParts(): void {
+  if (!existsSync(join(rivalsPython.folder, stampName))) {
+    throw new Error(`${rivalsPython.folder} lacks Python with the benchmark's rivals: run node scripts/setup-parts.ts`)
+  }
 }
 
 /** Runs Python with the rivals' packages and returns what it prints. */
@@ -133,14 +150,9 @@ function copyFolder(from: string, to: string): void {
   execFileSync('cp', ['--archive', '--reflink=auto', from, to])
 }
 
-/** Of the files of a contestant: those whose names begin with its own. */
-function sourceHash({ name }: Contestant): string {
-  const sources = join(here, 'contestants')
-  return hashOf(
-    readdirSync(sources)
-      .filter((file) => file.startsWith(`${name}.`))
-      .map((file) => join(sources, file)),
-  )
+/** Its SQL makes the data: another version may hash, and so draw, otherwise. */
+function duckdbVersion(): string {
+  return /^duckdb==(.*)$/m.exec(readFileSync(rivalsPython.requirements, 'utf8'))![1]!
 }
 
 function hashOf(files: readonly string[]): string {

@@ -5,7 +5,7 @@
 // changes nothing. A removal need not outlive the row that it removed: no workload but those for lastwrite alone asks for it.
 //
 // `folder` is always the same path for one contestant, so what stands in it may hold absolute paths; the harness copies its
-// content away and back.
+// content away and back. It makes a table anew where one of the contestant's files, `<name>.*` in this folder, has changed.
 
 export interface Attribute {
   readonly name: string
@@ -44,6 +44,8 @@ export interface MergedBytes {
 
 export interface Contestant {
   readonly name: string
+  /** The contestant whose table it merges into as well, in turns. Absent: it has its own. */
+  readonly table?: string
   /** Whether it takes part in a workload (`W4`, `W11-day`) on a table of so many rows. Absent: in all. */
   readonly takes?: (workload: string, rows: number) => boolean
   /** Makes its own table in `folder` (which is there and empty). Runs once, untimed; a fresh copy of what it made is merged into. */

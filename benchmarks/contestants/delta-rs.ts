@@ -5,7 +5,7 @@ import { rivalsPython } from '../../scripts/parts.ts'
 import type { Contestant } from './contestant.ts'
 import { pythonVersions, runToEnd, writeDefinition } from './rival-process.ts'
 
-const PROGRAM = join(import.meta.dirname, 'delta_merge.py')
+const PROGRAM = join(import.meta.dirname, 'delta-rs.merge.py')
 
 export const deltaRs: Contestant = {
   name: 'delta-rs',

@@ -7,7 +7,7 @@ import { rivalsPython } from '../../scripts/parts.ts'
 import type { Contestant } from './contestant.ts'
 import { pythonVersions, writeDefinition } from './rival-process.ts'
 
-const PROGRAM = join(import.meta.dirname, 'duckdb.py')
+const PROGRAM = join(import.meta.dirname, 'duckdb.merge.py')
 
 export const duckdbFiles = duckdbContestant('duckdb', 'files')
 export const duckdbPartitions = duckdbContestant('duckdb-partitions', 'partitions')
@@ -15,6 +15,7 @@ export const duckdbPartitions = duckdbContestant('duckdb-partitions', 'partition
 function duckdbContestant(name: string, unit: 'files' | 'partitions'): Contestant {
   return {
     name,
+    table: 'duckdb',
     async prepare(base, folder) {
       writeDefinition(base, folder)
       if (base.rows > 0) cpSync(base.parquet, join(folder, 'table'), { recursive: true })

@@ -1,4 +1,4 @@
-// lastwrite as its users run it: `lastwrite merge <table> --landing <folder> --json`.
+// lastwrite as its users run it: `lastwrite merge <table> --landing <folder> --json`, from the bundle.
 //
 // The table stands in `orders` of the contestant's folder; its state beside it.
 
@@ -12,60 +12,66 @@ import { rowLines } from '../prepare.ts'
 import type { TableShape } from '../workloads.ts'
 import type { BaseData, Contestant, Run } from './contestant.ts'
 
-const PROGRAM = join(import.meta.dirname, '../../packages/batch-worker/src/main.ts')
+const ROOT = join(import.meta.dirname, '../..')
+const PROGRAM = join(ROOT, 'packages/batch-worker/dist/lastwrite.mjs')
+const REPORT_BYTES_MAX = 64 * 1024 * 1024
 const FILE_ROWS = 640_000
 const ROW_GROUP_ROWS = 100_000
 /** Where no row stands yet that could tell. */
 const ROW_BYTES = 52
 const CHUNK_ROWS = 2_500_000
 
-export const lastwrite: Contestant = {
-  name: 'lastwrite',
-  async prepare(base, folder) {
-    init(base, folder)
-    const { rows, layout, keys, attributes } = base
-    const table: TableShape = { rows, layout, keys, columns: attributes.length }
-    for (let first = 0; first < rows; first += CHUNK_ROWS) {
-      const lines = rowLines(table, first, Math.min(CHUNK_ROWS, rows - first))
-      merge(folder, lines)
-      rmSync(lines, { recursive: true })
-    }
-  },
-  command: mergeRun,
-  mergedBytes(stdout) {
-    const { bytes } = JSON.parse(stdout) as MergeReport
-    return { bytes_read: bytes.read, bytes_encoded: bytes.written, bytes_copied: bytes.copied }
-  },
-  async result(folder) {
-    const files = await snapshotFiles(await openTable(locationOf(folder), nodeEnvironment(localStore())))
-    const paths = files.map(({ path }) => `'${path.replace('file://', '')}'`)
-    return `read_parquet([${paths.join(', ')}], hive_partitioning = false)`
-  },
-  async versions() {
-    return { node: process.versions.node }
-  },
+/** As it is by default: what a commit names is on the disk before the commit. */
+export const lastwrite = lastwriteContestant('lastwrite', [])
+/** Like all others here. */
+export const lastwriteNoFsync = lastwriteContestant('lastwrite-nofsync', ['--no-fsync'])
+
+/** Bundles the program, which is what containers run. */
+export function bundleProgram(): void {
+  execFileSync(process.execPath, [join(ROOT, 'scripts/bundle.ts')], { stdio: 'inherit' })
 }
 
 /** Merges outside of any timing. */
-export function merge(folder: string, landing: string): MergeReport {
-  const [program, ...args] = mergeRun(folder, landing, 2).argv
-  const report = JSON.parse(execFileSync(program!, args, { encoding: 'utf8', maxBuffer: 2 ** 28 })) as MergeReport
-  if (report.exitCode !== 0) throw new Error(`${folder}: lastwrite ended with ${report.exitCode}`)
-  return report
+export function merge(folder: string, landing: string): void {
+  const [program, ...args] = mergeRun(folder, landing, 2, ['--no-fsync']).argv
+  execFileSync(program!, args, { encoding: 'utf8', maxBuffer: REPORT_BYTES_MAX })
 }
 
-function mergeRun(folder: string, landing: string, threads: number): Run {
-  const merge = ['merge', join(folder, 'orders'), '--landing', landing, '--json', '--quiet']
-  return { argv: [process.execPath, PROGRAM, ...merge, ...(takesThreads() ? ['--threads', String(threads)] : [])] }
+function lastwriteContestant(name: string, options: readonly string[]): Contestant {
+  return {
+    name,
+    table: 'lastwrite',
+    async prepare(base, folder) {
+      init(base, folder)
+      const { rows, layout, keys, attributes } = base
+      const table: TableShape = { rows, layout, keys, columns: attributes.length }
+      for (let first = 0; first < rows; first += CHUNK_ROWS) {
+        const lines = rowLines(table, first, Math.min(CHUNK_ROWS, rows - first))
+        merge(folder, lines)
+        rmSync(lines, { recursive: true })
+      }
+    },
+    command: (folder, landing, threads) => mergeRun(folder, landing, threads, options),
+    mergedBytes(stdout) {
+      const { bytes } = JSON.parse(stdout) as MergeReport
+      return { bytes_read: bytes.read, bytes_encoded: bytes.written, bytes_copied: bytes.copied }
+    },
+    async result(folder) {
+      const location = `file://${join(folder, 'orders')}`
+      const files = await snapshotFiles(await openTable(location, nodeEnvironment(localStore())))
+      const paths = files.map(({ path }) => `'${path.replace('file://', '')}'`)
+      return `read_parquet([${paths.join(', ')}], hive_partitioning = false)`
+    },
+    async versions() {
+      return { node: process.versions.node }
+    },
+  }
 }
 
-let threadsTaken: boolean | undefined
-
-function takesThreads(): boolean {
-  threadsTaken ??= execFileSync(process.execPath, [PROGRAM, 'merge', '--help'], { encoding: 'utf8' }).includes(
-    '--threads',
-  )
-  return threadsTaken
+function mergeRun(folder: string, landing: string, threads: number, options: readonly string[]): Run {
+  const table = join(folder, 'orders')
+  const merge = ['merge', table, '--landing', landing, '--threads', String(threads), '--json', '--quiet']
+  return { argv: [process.execPath, PROGRAM, ...merge, ...options] }
 }
 
 function init({ attributes, layout, rows, parquet }: BaseData, folder: string): void {
@@ -85,10 +91,6 @@ function init({ attributes, layout, rows, parquet }: BaseData, folder: string): 
   const file = join(folder, 'definition.json')
   writeFileSync(file, JSON.stringify(definition))
   execFileSync(process.execPath, [PROGRAM, 'init', join(folder, 'orders'), '--definition', file, '--quiet'])
-}
-
-function locationOf(folder: string): string {
-  return `file://${join(folder, 'orders')}`
 }
 
 function bytesBelow(folder: string): number {

@@ -6,7 +6,7 @@ import { rivalsPython } from '../../scripts/parts.ts'
 import type { Contestant } from './contestant.ts'
 import { pythonVersions, writeDefinition } from './rival-process.ts'
 
-const PROGRAM = join(import.meta.dirname, 'polars_merge.py')
+const PROGRAM = join(import.meta.dirname, 'polars.merge.py')
 
 export const polars: Contestant = {
   name: 'polars',

@@ -1,6 +1,6 @@
-"""Merges change lines into a Delta table with delta-rs: delta_merge.py merge <folder> <landing>
+"""Merges change lines into a Delta table with delta-rs: delta-rs.merge.py merge <folder> <landing>
 
-delta_merge.py prepare <folder> makes the table from the files that `definition.json` names, delta_merge.py files <folder> lists
+delta-rs.merge.py prepare <folder> makes the table from the files that `definition.json` names, delta-rs.merge.py files <folder> lists
 those that make it up.
 """
 
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 from deltalake import DeltaTable, WriterProperties, write_deltalake
@@ -21,11 +22,11 @@ PROPERTIES = WriterProperties(compression="ZSTD", compression_level=1, max_row_g
 def merge(folder, landing):
     definition = read_definition(folder)
     name = partition_name(definition)
-    changes = latest_changes(landing, definition).rename({"partition": name}).to_arrow()
+    changes = latest_changes(landing, definition).rename({"partition": name})
     location = f"{folder}/table"
     if not DeltaTable.is_deltatable(location):
-        rows = changes.filter(pa.compute.not_equal(changes["operation"], "remove")).drop_columns(["operation"])
-        write_deltalake(location, rows, partition_by=[name], writer_properties=PROPERTIES)
+        rows = changes.filter(pl.col("operation") != "remove").drop("operation").sort("pk")
+        write_deltalake(location, rows.to_arrow(), partition_by=[name], writer_properties=PROPERTIES)
         print(json.dumps({"bytes_encoded": data_bytes(DeltaTable(location).file_uris())}))
         return
     table = DeltaTable(location)
@@ -35,7 +36,7 @@ def merge(folder, landing):
     (
         # Not streamed, so that files whose keys lie outside of the changes' are not read.
         table.merge(
-            changes,
+            changes.to_arrow(),
             f"s.pk = t.pk AND s.{name} = t.{name}",
             source_alias="s",
             target_alias="t",

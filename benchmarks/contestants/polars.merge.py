@@ -1,4 +1,4 @@
-"""Merges change lines into a folder of Parquet files with Polars: polars_merge.py <folder> <landing>
+"""Merges change lines into a folder of Parquet files with Polars: polars.merge.py <folder> <landing>
 
 Writes every partition again that has a key that changes.
 """

@@ -1,4 +1,4 @@
-"""Merges change lines into a folder of Parquet files with DuckDB: duckdb.py <folder> <landing> <threads> files|partitions
+"""Merges change lines into a folder of Parquet files with DuckDB: duckdb.merge.py <folder> <landing> <threads> files|partitions
 
 files:      writes only those files again that hold a key that changes, or would hold it, by the bounds of their keys.
 partitions: writes every partition again that has a key that changes.
@@ -11,7 +11,6 @@ import json
 import os
 import sys
 
-sys.path.pop(0)  # Python looks there first, and this file is called as the package is.
 import duckdb
 
 SQL_TYPES = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "decimal(38,9)": "DECIMAL(38,9)"}
