@@ -102,6 +102,17 @@ describe('a folder as catalog', () => {
     expect(await catalog.create(emptyTable)).toEqual({ kind: 'conflict' })
   })
 
+  it('reads a version once, and again where another object stands under its name', async () => {
+    const { store, catalog, table } = await created()
+    const reads = () => store.log.filter(({ operation, path }) => operation === 'get' && path === version(1)).length
+    expect([await catalog.load(), await catalog.load(), reads()]).toEqual([table, table, 1])
+    const other = { ...emptyTable, properties: { made: 'anew' } }
+    store.uproot(version(1))
+    store.plant(version(1), Buffer.from(writeTableMetadata(other)))
+    expect((await catalog.load())?.metadata.properties).toEqual({ made: 'anew' })
+    expect(reads()).toBe(2)
+  })
+
   it('moves from version to version, with its log and the hint', async () => {
     const { store, catalog, table } = await created()
     const second = committed(await advance(catalog, table, 7n))

@@ -96,6 +96,20 @@ describe('the ledger', () => {
     expect(ledger.has('s3://landing/3', '"a"')).toBe(false)
   })
 
+  it('reads a file once for all looks at the ledger that share a cache', async () => {
+    const store = memoryStore()
+    const folder = folderOver(store)
+    const files = await fill(folder, [[entryOf('s3://landing/1')], [entryOf('s3://landing/2')]])
+    const cache = new Map()
+    await readLedger(store, files, cache)
+    const more = await addToLedger(folder, files, [entryOf('s3://landing/3')])
+    const before = store.log.length
+    const ledger = await readLedger(store, more.slice(1), cache)
+    const read = new Set(store.log.slice(before).map(({ path }) => path))
+    expect([...read]).toEqual([more[2]!.path])
+    expect([1, 2, 3].map((number) => ledger.has(`s3://landing/${number}`, '"a"'))).toEqual([false, true, true])
+  })
+
   it('drops entries and leaves files alone that lose none', async () => {
     const store = memoryStore()
     const folder = folderOver(store)
