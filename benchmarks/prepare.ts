@@ -17,10 +17,11 @@ export interface Changes {
 
 const here = import.meta.dirname
 const generator = join(here, 'generate.py')
-const folder = join(cacheFolder, 'bench', `${hashOf([generator, join(here, 'checksum.py')])}-${duckdbVersion()}`)
+const cache = join(cacheFolder, 'bench')
+const folder = join(cache, `${hashOf([generator, join(here, 'checksum.py')])}-${duckdbVersion()}`)
 
 /** Tables stand in one place, so that one benchmark runs at a time. */
-export const benchLock = join(folder, 'bench.lock')
+export const benchLock = join(cache, 'bench.lock')
 
 export function prepareBase(table: TableShape): BaseData {
   const parquet = join(folder, 'base', tableName(table))
@@ -53,7 +54,7 @@ export function removalLines(table: TableShape, keys: number): string {
 
 /** Where the table of a contestant stands while it is merged into: always here, whatever the workload. */
 export function liveFolder(contestant: Contestant): string {
-  return join(folder, 'live', tableOf(contestant))
+  return join(cache, 'live', tableOf(contestant))
 }
 
 /** Makes the live table fresh from `name`, which `make` makes in place the first time (or again, with `rebuild`). */
@@ -69,7 +70,6 @@ export async function freshTable(
     mkdirSync(live, { recursive: true })
     await make(live)
     const unfinished = `${kept}.unfinished`
-    rmSync(unfinished, { recursive: true, force: true })
     copyFolder(live, unfinished)
     renameSync(unfinished, kept)
     rmSync(live, { recursive: true })

@@ -3,7 +3,7 @@
 // The table stands in `orders` of the contestant's folder; its state beside it.
 
 import { execFileSync } from 'node:child_process'
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { globSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { MergeReport } from '@lastwrite/merge-core'
 import { nodeEnvironment, openTable, snapshotFiles } from '@lastwrite/merge-core'
@@ -50,6 +50,7 @@ function lastwriteContestant(name: string, options: readonly string[]): Contesta
         merge(folder, lines)
         rmSync(lines, { recursive: true })
       }
+      await removeOldFiles(folder)
     },
     command: (folder, landing, threads) => mergeRun(folder, landing, threads, options),
     mergedBytes(stdout) {
@@ -57,15 +58,24 @@ function lastwriteContestant(name: string, options: readonly string[]): Contesta
       return { bytes_read: bytes.read, bytes_encoded: bytes.written, bytes_copied: bytes.copied }
     },
     async result(folder) {
-      const location = `file://${join(folder, 'orders')}`
-      const files = await snapshotFiles(await openTable(location, nodeEnvironment(localStore())))
-      const paths = files.map(({ path }) => `'${path.replace('file://', '')}'`)
+      const paths = (await dataFiles(folder)).map((path) => `'${path}'`)
       return `read_parquet([${paths.join(', ')}], hive_partitioning = false)`
     },
     async versions() {
       return { node: process.versions.node }
     },
   }
+}
+
+/** Those of the snapshots before the last, which nobody reads here and every copy of the table would carry. */
+async function removeOldFiles(folder: string): Promise<void> {
+  const current = new Set(await dataFiles(folder))
+  for (const file of globSync(join(folder, 'orders/data/**/*.parquet'))) if (!current.has(file)) rmSync(file)
+}
+
+async function dataFiles(folder: string): Promise<string[]> {
+  const table = await openTable(`file://${join(folder, 'orders')}`, nodeEnvironment(localStore()))
+  return (await snapshotFiles(table)).map(({ path }) => path.replace('file://', ''))
 }
 
 function mergeRun(folder: string, landing: string, threads: number, options: readonly string[]): Run {
