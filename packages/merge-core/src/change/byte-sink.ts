@@ -2,6 +2,7 @@
 export class ByteSink {
   bytes: Uint8Array
   length = 0
+  private shown: DataView | null = null
 
   constructor(capacity: number) {
     this.bytes = new Uint8Array(Math.max(capacity, 64))
@@ -13,6 +14,13 @@ export class ByteSink {
     const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more))
     grown.set(this.bytes.subarray(0, this.length))
     this.bytes = grown
+    this.shown = null
+  }
+
+  /** Over `bytes`, as long as they are what they were. */
+  get view(): DataView {
+    this.shown ??= new DataView(this.bytes.buffer)
+    return this.shown
   }
 
   pushByte(byte: number): void {

@@ -39,6 +39,8 @@ const NO_VIEW = new DataView(NO_BYTES.buffer)
 /** Behind what is written of a column's bytes there is always so much room: a value may be written word by word. */
 const SLACK_BYTES = 16
 const BYTES_MAX = 0xffffffff
+/** So many rows say how long those to come will be. */
+const ROWS_TELLING = 100
 
 /**
  * Every builder has the same fields, whatever its kind, so that the hot loop sees one shape; those of other kinds are empty.
@@ -72,9 +74,7 @@ export class ColumnBuilder {
     this.doubles = kind === 'double' ? new Float64Array(rows) : NO_DOUBLES
     this.starts = kind === 'bytes' ? new Uint32Array(rows + 1) : NO_STARTS
     this.bytes =
-      kind === 'bytes' || kind === 'fixed'
-        ? new Uint8Array(kind === 'bytes' ? rows * 20 + 64 : rows * FIXED_BYTES)
-        : NO_BYTES
+      kind === 'bytes' || kind === 'fixed' ? new Uint8Array(kind === 'bytes' ? 4096 : rows * FIXED_BYTES) : NO_BYTES
     this.view = this.bytes === NO_BYTES ? NO_VIEW : new DataView(this.bytes.buffer)
   }
 
@@ -110,7 +110,10 @@ export class ColumnBuilder {
     const wanted = written + more + SLACK_BYTES
     if (wanted <= this.bytes.length) return
     if (wanted > BYTES_MAX) throw new Error(`the values of a column up to row ${this.begun - 1} take more than 4 GiB`)
-    this.setBytes(extended(this.bytes, Math.min(Math.max(this.bytes.length * 2, wanted), BYTES_MAX)))
+    // The rows to come are taken to be like those that are there.
+    const { begun, capacity } = this
+    const expected = begun < ROWS_TELLING ? this.bytes.length * 2 : (wanted / begun) * (capacity + 1) * 1.02
+    this.setBytes(extended(this.bytes, Math.min(Math.max(Math.ceil(expected), wanted), BYTES_MAX)))
   }
 
   private setBytes(bytes: Uint8Array<ArrayBuffer>): void {

@@ -8,25 +8,10 @@
 import type { ColumnBuilder } from './column-builder.ts'
 import { decodeBase64, isBase64 } from './dynamodb-json.ts'
 import { CLOSE_OBJECT, INVALID, QUOTE, skipUtf8 } from './json-scan.ts'
+import { bytesBefore, fourDigits, othersOf, specialOf, ZEROS } from './text-words.ts'
 import { daysOfDate, microsOfSecond, secondsOfTimestamp } from './time-text.ts'
 
 const BACKSLASH = 0x5c
-
-/**
- * Not 0 where a byte of the word is none that stands for itself in a string: a control character, a quote, a backslash, or beyond ASCII.
- * The lowest bit that is set is the highest of the first such byte.
- */
-function specialOf(word: number): number {
-  const isControl = word - 0x20202020
-  const isQuote = (word ^ 0x22222222) - 0x01010101
-  const isBackslash = (word ^ 0x5c5c5c5c) - 0x01010101
-  return (word | isControl | isQuote | isBackslash) & 0x80808080
-}
-
-/** How many bytes stand before the first one that `flags` marks by its highest bit. */
-function bytesBefore(flags: number): number {
-  return (31 - Math.clz32(flags & -flags)) >> 3
-}
 
 /** What the character behind a backslash stands for, 0 for none or `u`. */
 const ESCAPES = new Uint8Array(256)
@@ -98,7 +83,7 @@ export function skipPlain(text: Uint8Array, view: DataView, start: number): numb
 }
 
 /** Where the closing quote is, if the string is one of plain characters and the value ends behind it; else −1. */
-function plainEnd(text: Uint8Array, view: DataView, start: number): number {
+export function plainEnd(text: Uint8Array, view: DataView, start: number): number {
   const lastWord = view.byteLength - 4
   let at = start
   while (at <= lastWord) {
@@ -125,21 +110,14 @@ let digitsEnd = 0
 let digitsRead = 0
 let fractionDigits = 0
 
-/** The number of the four digits whose values are the bytes of `word`, the first one lowest. */
-function fourDigits(word: number): number {
-  const pairs = Math.imul(word, 10) + (word >>> 8)
-  return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff)
-}
-
 /** Reads digits from `start` on into mantissa, behind those that are there. */
 function appendDigits(view: DataView, start: number): void {
   const lastWord = view.byteLength - 4
   let value = mantissa[0]!
   let at = start
   while (at <= lastWord) {
-    const word = view.getInt32(at, true) ^ 0x30303030
-    // Highest bit of a byte: it is above 9.
-    const others = ((word + 0x76767676) | word) & 0x80808080
+    const word = view.getInt32(at, true) ^ ZEROS
+    const others = othersOf(word)
     if (others === 0) {
       value = value * 10_000 + fourDigits(word)
       at += 4

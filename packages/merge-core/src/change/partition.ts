@@ -38,16 +38,16 @@ export function makePartitioner(definition: TableDefinition): Partitioner {
   const keyValues = (keys: Uint8Array, start: number, end: number) =>
     fields.some((field) => field.keyPart >= 0) ? decodeKey(keys.subarray(start, end), keyTypes) : []
 
-  const bucketed = new Map<number, number>()
+  const buckets = bucketsOfWholeKey(definition)
+  // The number of each bucket's partition, and one more.
+  const bucketed = new Uint32Array(buckets <= BUCKETS_LISTED_MAX ? buckets : 0)
   const ofBucket = (bucket: number): number => {
-    let number = bucketed.get(bucket)
-    if (number === undefined) {
-      number = numberOf([bucket])
-      bucketed.set(bucket, number)
-    }
+    const listed = bucket < bucketed.length ? bucketed[bucket]! : 0
+    if (listed > 0) return listed - 1
+    const number = numberOf([bucket])
+    if (bucket < bucketed.length) bucketed[bucket] = number + 1
     return number
   }
-  const buckets = bucketsOfWholeKey(definition)
 
   return {
     partitions,
@@ -70,6 +70,9 @@ export function makePartitioner(definition: TableDefinition): Partitioner {
     },
   }
 }
+
+/** So many take a list of 256 KiB. */
+const BUCKETS_LISTED_MAX = 1 << 16
 
 /**
  * The partition of an item that was fetched from an object of its own: `itemBytes` is its DynamoDB JSON `{"pk":{"S":"x"},…}`.

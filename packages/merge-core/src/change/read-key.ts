@@ -4,23 +4,25 @@
 
 import type { DeclaredColumn, TableDefinition } from '../table-definition.ts'
 import { ByteSink } from './byte-sink.ts'
+import { stands, type Template, templateOf } from './byte-template.ts'
+import { plainEnd } from './common-values.ts'
 import { declaredValue, tagOfType } from './declared-value.ts'
 import { type Member, membersOf } from './dynamodb-json.ts'
-import { CLOSE_OBJECT, COMMA, decodeString, OPEN_OBJECT, QUOTE } from './json-scan.ts'
+import { CLOSE_OBJECT, COMMA, decodeString, OPEN_OBJECT } from './json-scan.ts'
 import { appendVariablePart, encodeKeyPart } from './key-order.ts'
 
 interface KeyPart {
   readonly column: DeclaredColumn
   readonly nameBytes: Uint8Array
   /** `"pk":{"S":"` */
-  readonly template: Uint8Array
+  readonly template: Template
   valueStart: number
   valueEnd: number
 }
 
 export interface KeyReader {
   /** Appends the key of the compact object that starts at `start`; behind it, or 0 (nothing appended) where `read` must be asked. */
-  readCompact(text: Uint8Array, start: number, end: number, out: ByteSink): number
+  readCompact(text: Uint8Array, view: DataView, start: number, end: number, out: ByteSink): number
   /** Appends the key of the object text[start … end), which is valid JSON; what is wrong with it, or null. */
   read(text: Uint8Array, start: number, end: number, out: ByteSink): string | null
 }
@@ -29,32 +31,32 @@ export function makeKeyReader(definition: TableDefinition): KeyReader {
   const parts: KeyPart[] = definition.columns.slice(0, definition.keyColumns).map((column) => ({
     column,
     nameBytes: Buffer.from(column.attribute),
-    template: Buffer.from(`${JSON.stringify(column.attribute)}:{"${tagOfType(column.type)}":"`),
+    template: templateOf(`${JSON.stringify(column.attribute)}:{"${tagOfType(column.type)}":"`),
     valueStart: 0,
     valueEnd: 0,
   }))
   const last = parts.length - 1
 
   return {
-    readCompact(text, start, end, out) {
+    readCompact(text, view, start, end, out) {
       let at = start
       if (text[at++] !== OPEN_OBJECT) return 0
       // The parts may come in either order.
       let first = 0
       for (let i = 0; i <= last; i++) {
         let part = parts[i === 0 ? 0 : 1 - first]!
-        if (!stands(text, at, end, part.template)) {
+        if (!stands(view, at, end, part.template)) {
           if (i > 0 || last === 0) return 0
           first = 1
           part = parts[1]!
-          if (!stands(text, at, end, part.template)) return 0
+          if (!stands(view, at, end, part.template)) return 0
         }
         at += part.template.length
         part.valueStart = at
-        while (at < end && PLAIN[text[at]!] === 1) at++
-        part.valueEnd = at
-        if (text[at] !== QUOTE || text[at + 1] !== CLOSE_OBJECT) return 0
-        at += 2
+        const quote = plainEnd(text, view, at)
+        if (quote < 0) return 0
+        part.valueEnd = quote
+        at = quote + 2
         if (text[at++] !== (i === last ? CLOSE_OBJECT : COMMA)) return 0
       }
       if (at > end) return 0
@@ -84,18 +86,6 @@ export function makeKeyReader(definition: TableDefinition): KeyReader {
       return `"keys" has ${members.length} attributes, the table's key has ${parts.length}`
     },
   }
-}
-
-/** 1 for printable ASCII but the quote and the backslash. */
-const PLAIN = new Uint8Array(256)
-PLAIN.fill(1, 0x20, 0x7f)
-PLAIN[QUOTE] = 0
-PLAIN[0x5c] = 0
-
-function stands(text: Uint8Array, at: number, end: number, template: Uint8Array): boolean {
-  if (at + template.length > end) return false
-  for (let i = 0; i < template.length; i++) if (text[at + i] !== template[i]) return false
-  return true
 }
 
 /** False where the value is not of a form that needs no thought. */

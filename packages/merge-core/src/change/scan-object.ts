@@ -1,66 +1,96 @@
 // One landing object to the changes in it: where each line's key, version, time, operation and item are.
 //
-// A line in the forwarder's own form is met by its head, byte by byte as we would write it, and its item is taken to reach to the
-// line's end: nothing of it is looked at until it has won. Every other line goes through the whole of JSON (json-scan.ts) and gives
-// the same row: so does every line of a table whose partitions come from the images, and every raw stream record.
-// An item that is no JSON shows when it is parsed, and where further members stand behind it, parsing ends before them (parse-items.ts).
+// A line in the forwarder's own form is met by its head, byte by byte as we would write it. Where items are parsed too, its item is
+// parsed at once, and must end where the line ends; else it is taken to reach to the line's end, and nothing of it is looked at: an item
+// that is no JSON shows when it is parsed, and where further members stand behind it, parsing ends before them (parse-items.ts).
+// Every other line goes through the whole of JSON (json-scan.ts) and gives the same row: so does every line of a table whose partitions
+// come from the images, and every raw stream record.
 //
 // Every line that is not blank ends in exactly one of three ways: a row, a quarantined line, another table's.
 
 import { invariant } from '../invariant.ts'
 import type { TableDefinition } from '../table-definition.ts'
+import { stands, type Template, templateOf, viewOf } from './byte-template.ts'
 import { CHANGE_FORMAT, CHANGE_LINE_FIELDS, rawText, readChangeLine, stringField } from './change-line.ts'
 import { type Member, membersOf } from './dynamodb-json.ts'
 import { inflateObject } from './inflate-object.ts'
+import { dropItem, type ItemParser, keepItem, makeItemParser, parseItem } from './item-parser.ts'
 import { type FieldStretches, fieldStretches, readFields } from './json-fields.ts'
 import { CLOSE_OBJECT, skipSpace, skipValue } from './json-scan.ts'
 import { LineColumns } from './line-columns.ts'
 import { excerpt, type LineOutcome, type LineParts, type Rejection, reject } from './line-parts.ts'
+import { finishItems } from './parse-items.ts'
 import { makePartitioner, type Partitioner } from './partition.ts'
 import { type KeyReader, makeKeyReader } from './read-key.ts'
 import { EXPIRE, type ItemLocation, PUT, type QuarantinedLine, REMOVE, type ScannedObject } from './scanned-lines.ts'
 import { readStreamRecord, STREAM_RECORD_FIELDS } from './stream-record.ts'
+import { bytesBefore, fourDigits, othersOf, ZEROS } from './text-words.ts'
 import { SEQUENCE_DIGITS_MAX, sequenceForm } from './version.ts'
 
 export const LINE_BYTES_MAX = 16 * 1024 * 1024
+/** Of an item, a key or an old image. DynamoDB's items have at most 400 KB; the worst of their characters takes six bytes of JSON. */
+export const OBJECT_BYTES_MAX = 4 * 1024 * 1024
 const INFLATED_BYTES_MAX = 1024 * 1024 * 1024
 
 export interface ScanOptions {
   /** Text beyond this makes the object `broken`; default 1 GiB. */
   readonly inflatedBytesMax?: number
+  /** Whether the items are parsed in the same pass; default false. */
+  readonly parsesItems?: boolean
 }
 
 /** Scans the bytes of a landing object (NDJSON, gzip or plain). What is wrong with them is in the result; nothing is thrown for it. */
 export function scanObject(bytes: Uint8Array, definition: TableDefinition, options: ScanOptions = {}): ScannedObject {
   const { text, broken } = inflateObject(bytes, options.inflatedBytesMax ?? INFLATED_BYTES_MAX)
-  const scan = makeScan(text, definition)
-  const buffer = Buffer.from(text.buffer, text.byteOffset, text.length)
-  let lineNumber = 0
-  let linesRead = 0
-  for (let start = 0; start < text.length; ) {
-    const newline = buffer.indexOf(0x0a, start)
-    const end = newline < 0 ? text.length : newline
-    lineNumber++
-    // What a broken object ends with may be part of a line, so no template is enough for it.
-    const isWhole = newline >= 0 || broken === null
-    if (isWhole && scan.isPlain(start, end) && readOwnLine(scan, lineNumber, start, end)) {
-      linesRead++
-    } else if (skipSpace(text, start, end) < end) {
-      linesRead++
-      readAnyLine(scan, lineNumber, start, end)
-    }
-    start = end + 1
-  }
-  const { lines, quarantined, otherTable, partitioner } = scan
+  const scan = makeScan(text, definition, options.parsesItems ?? false)
+  const linesRead = readLines(scan, broken === null)
+  const { lines, quarantined, otherTable, partitioner, items } = scan
   invariant(
     linesRead === lines.count + quarantined.length + otherTable,
     'every line is a row, quarantined, or of another table',
   )
-  return { lines: lines.finish(text, partitioner.partitions), linesRead, otherTable, quarantined, broken }
+  return {
+    lines: lines.finish(text, partitioner.partitions),
+    linesRead,
+    otherTable,
+    quarantined,
+    broken,
+    items: items === null ? null : finishItems(items, []),
+  }
+}
+
+/** How many lines there were that are not blank. */
+function readLines(scan: Scan, isWholeObject: boolean): number {
+  const { text, items } = scan
+  const { length } = text
+  let lineNumber = 0
+  let linesRead = 0
+  for (let start = 0; start < length; ) {
+    lineNumber++
+    // With its item the line shows where it ends.
+    let end = items === null ? 0 : readOwnLine(scan, lineNumber, start, length)
+    if (end > 0) {
+      linesRead++
+    } else {
+      const newline = text.indexOf(NEWLINE, start)
+      end = newline < 0 ? length : newline
+      // What a broken object ends with may be part of a line, so no template is enough for it.
+      const isWhole = newline >= 0 || isWholeObject
+      if (items === null && isWhole && scan.isPlain(start, end) && readOwnLine(scan, lineNumber, start, end) > 0) {
+        linesRead++
+      } else if (skipSpace(text, start, end) < end) {
+        linesRead++
+        readAnyLine(scan, lineNumber, start, end)
+      }
+    }
+    start = end + 1
+  }
+  return linesRead
 }
 
 interface Scan {
-  readonly text: Uint8Array
+  readonly text: Buffer
+  /** Of the text (viewOf). */
   readonly view: DataView
   readonly definition: TableDefinition
   readonly lines: LineColumns
@@ -69,41 +99,58 @@ interface Scan {
   readonly fields: FieldStretches
   readonly keyReader: KeyReader
   readonly partitioner: Partitioner
-  /** Our own line up to the sequence number's digits, for the stream of the latest line; null before the first one. */
-  head: Head | null
+  /** Null where items are not parsed. */
+  readonly items: ItemParser | null
+  /** Our own line up to the sequence number's digits, for the stream of the latest line; null before the first one, and where
+   *  partitions come from images. */
+  head: Template | null
   headStream: string
+  /** The stream's label and a zero byte, eight by eight: what a version begins with. */
+  readonly headVersion: Float64Array
   /** Whether the line may be read by its head: what stands behind the item, if anything does, says nothing. */
   readonly isPlain: (start: number, end: number) => boolean
 }
 
-interface Head {
-  readonly bytes: Uint8Array
-  /** The bytes four by four, little-endian, without the one to three that are left over. */
-  readonly words: Int32Array
-}
-
+/** A label, the zero byte, two digits of length, and words of digits up to one beyond the longest. */
+const VERSION_BYTES_MAX = 24 + 2 + SEQUENCE_DIGITS_MAX + 8
+const NEWLINE = 0x0a
 const FORMAT = CHANGE_LINE_FIELDS.indexOf('format')
 const FIRST_OF_RECORD = CHANGE_LINE_FIELDS.length
 const DYNAMODB = FIRST_OF_RECORD + STREAM_RECORD_FIELDS.indexOf('dynamodb')
-const BYTES_PER_LINE_GUESS = 400
-
-function makeScan(text: Uint8Array, definition: TableDefinition): Scan {
-  const buffer = Buffer.from(text.buffer, text.byteOffset, text.length)
-  const isPlain = definition.partitionedByKey ? absentFrom(buffer, ACCEPTED) : () => false
+function makeScan(inflated: Uint8Array, definition: TableDefinition, parsesItems: boolean): Scan {
+  const text = Buffer.from(inflated.buffer, inflated.byteOffset, inflated.length)
+  const isPlain = absentFrom(text, ACCEPTED)
+  const linesGuess = guessLines(text)
   return {
     text,
-    view: new DataView(text.buffer, text.byteOffset, text.length),
+    view: viewOf(text),
     definition,
-    lines: new LineColumns(Math.ceil(text.length / BYTES_PER_LINE_GUESS) + 16),
+    lines: new LineColumns(linesGuess),
     quarantined: [],
     otherTable: 0,
     fields: fieldStretches([...CHANGE_LINE_FIELDS, ...STREAM_RECORD_FIELDS]),
     keyReader: makeKeyReader(definition),
     partitioner: makePartitioner(definition),
+    items: parsesItems ? makeItemParser(linesGuess, definition, false) : null,
     head: null,
     headStream: '',
+    headVersion: new Float64Array((STREAM_LABEL_BYTES + 1) / 8),
     isPlain,
   }
+}
+
+const LINES_TELLING = 32
+
+/** About how many lines the text has, rather more than fewer, if they are all like its first ones. */
+function guessLines(text: Buffer): number {
+  let lines = 0
+  let at = 0
+  while (lines < LINES_TELLING && at < text.length) {
+    const newline = text.indexOf(NEWLINE, at)
+    at = newline < 0 ? text.length : newline + 1
+    lines++
+  }
+  return Math.ceil((text.length / Math.max(at, 1)) * lines * 1.05) + 16
 }
 
 /**
@@ -124,83 +171,112 @@ function absentFrom(buffer: Buffer, word: string): (start: number, end: number) 
   }
 }
 
-const INSERT_TO_AT = Buffer.from('","operation":"insert","at":')
-const MODIFY_TO_AT = Buffer.from('","operation":"modify","at":')
-const REMOVE_TO_AT = Buffer.from('","operation":"remove","at":')
-const KEYS = Buffer.from(',"keys":')
-const ITEM = Buffer.from(',"item":{')
+const INSERT_TO_AT = templateOf('","operation":"insert","at":')
+const MODIFY_TO_AT = templateOf('","operation":"modify","at":')
+const REMOVE_TO_AT = templateOf('","operation":"remove","at":')
+const KEYS = templateOf(',"keys":')
+const ITEM = templateOf(',"item":{')
 
-/** Reads a line in exactly the form of encodeChangeLine, without `by`, `accept`, `old` and `itemAt`; false (and no row) for others. */
-function readOwnLine(scan: Scan, lineNumber: number, start: number, end: number): boolean {
-  const { text, head, lines } = scan
-  if (head === null || start + head.bytes.length > end || !headStands(scan.view, start, head)) return false
-  const sequenceStart = start + head.bytes.length
-  let at = sequenceStart
-  while (at < end && isDigit(text[at]!)) at++
-  const sequenceEnd = at
-  let isPut = true
-  if (stands(text, at, end, MODIFY_TO_AT) || stands(text, at, end, INSERT_TO_AT)) isPut = true
-  else if (stands(text, at, end, REMOVE_TO_AT)) isPut = false
-  else return false
-  at += MODIFY_TO_AT.length
-  let seconds = 0
-  const secondsStart = at
-  while (at < end && isDigit(text[at]!)) seconds = seconds * 10 + text[at++]! - 0x30
-  const secondsDigits = at - secondsStart
-  if (secondsDigits < 1 || secondsDigits > 11 || (secondsDigits > 1 && text[secondsStart] === 0x30)) return false
-  if (!stands(text, at, end, KEYS)) return false
-  if (!appendOwnVersion(scan, sequenceStart, sequenceEnd)) return false
-  at = scan.keyReader.readCompact(text, at + KEYS.length, end, lines.keys)
-  const isEnded = isPut
-    ? stands(text, at, end, ITEM) && text[end - 1] === CLOSE_OBJECT && text[end - 2] === CLOSE_OBJECT
-    : at + 1 === end && text[at] === CLOSE_OBJECT
-  if (at === 0 || !isEnded) {
-    lines.dropPending()
-    return false
+/**
+ * Reads the line at `start` in exactly the form of encodeChangeLine, without `by`, `accept`, `old` and `itemAt`; the line's end, or 0
+ * (and no row) for others. `end` is the line's, or the text's where the item is parsed: then the line ends behind the item, and with a
+ * newline.
+ */
+function readOwnLine(scan: Scan, lineNumber: number, start: number, end: number): number {
+  const { text, view, head, lines, items } = scan
+  if (head === null || !stands(view, start, end, head)) return 0
+  let at = appendOwnVersion(scan, start + head.length)
+  if (at === 0) return dropped(lines)
+  const isPut = stands(view, at, end, MODIFY_TO_AT) || stands(view, at, end, INSERT_TO_AT)
+  if (!isPut && !stands(view, at, end, REMOVE_TO_AT)) return dropped(lines)
+  at = readSeconds(text, view, at + MODIFY_TO_AT.length)
+  if (at === 0 || !stands(view, at, end, KEYS)) return dropped(lines)
+  const keysStart = at + KEYS.length
+  at = scan.keyReader.readCompact(text, view, keysStart, end, lines.keys)
+  if (at === 0) return dropped(lines)
+  let itemStart = 0
+  let itemEnd = 0
+  if (isPut) {
+    if (!stands(view, at, end, ITEM)) return dropped(lines)
+    itemStart = at + ITEM.length - 1
+    itemEnd = items === null ? itemEndBefore(text, end) : parseItem(items, text, view, itemStart, end, true)
+    at = itemEnd
+    if (itemEnd <= 0 || itemEnd - itemStart > OBJECT_BYTES_MAX) at = -1
   }
-  const row = lines.add(lineNumber, start, end, isPut ? PUT : REMOVE, seconds)
-  lines.itemStart[row] = isPut ? at + ITEM.length - 1 : 0
-  lines.itemEnd[row] = isPut ? end - 1 : 0
+  const lineEnd = at + 1
+  if (at < 0 || text[at] !== CLOSE_OBJECT || (items === null ? lineEnd !== end : text[lineEnd] !== NEWLINE)) {
+    if (isPut && items !== null) dropItem(items)
+    return dropped(lines)
+  }
+  if (isPut && items !== null) keepItem(items)
+  const row = lines.add(lineNumber, start, lineEnd, isPut ? PUT : REMOVE, seconds)
+  lines.itemStart[row] = itemStart
+  lines.itemEnd[row] = itemEnd
   lines.partition[row] = scan.partitioner.ofKey(lines.keys.bytes, lines.keyStarts[row]!, lines.keys.length)
   lines.oldPartition[row] = -1
-  return true
+  return lineEnd
 }
 
-function headStands(view: DataView, start: number, { bytes, words }: Head): boolean {
-  for (let i = 0; i < words.length; i++) if (view.getInt32(start + 4 * i, true) !== words[i]) return false
-  for (let i = words.length * 4; i < bytes.length; i++) if (view.getUint8(start + i) !== bytes[i]) return false
-  return true
+function dropped(lines: LineColumns): 0 {
+  lines.dropPending()
+  return 0
 }
 
-function stands(text: Uint8Array, at: number, end: number, template: Uint8Array): boolean {
-  if (at + template.length > end) return false
-  for (let i = 0; i < template.length; i++) if (text[at + i] !== template[i]) return false
-  return true
+/** Where an item ends that is the last member of a line that ends at `end`; 0 where there can be none. */
+function itemEndBefore(text: Uint8Array, end: number): number {
+  return text[end - 1] === CLOSE_OBJECT && text[end - 2] === CLOSE_OBJECT ? end - 1 : 0
 }
 
-/** Appends the version of the head's stream and text[start … end), which are digits; false where they are no sequence number. */
-function appendOwnVersion(scan: Scan, start: number, end: number): boolean {
-  if (end === start || end - start > SEQUENCE_DIGITS_MAX) return false
-  let first = start
-  while (first < end - 1 && scan.text[first] === 0x30) first++
-  const { versions } = scan.lines
-  const { headStream } = scan
-  versions.reserve(headStream.length + 3 + end - first)
-  const { bytes } = versions
-  let at = versions.length
-  for (let i = 0; i < headStream.length; i++) bytes[at++] = headStream.charCodeAt(i)
-  bytes[at++] = 0
-  const digits = end - first
-  const tens = digits < 10 ? 0 : digits < 20 ? 1 : digits < 30 ? 2 : digits < 40 ? 3 : 4
-  bytes[at++] = 0x30 + tens
-  bytes[at++] = 0x30 + digits - 10 * tens
-  for (let i = first; i < end; i++) bytes[at++] = scan.text[i]!
-  versions.length = at
-  return true
+/** What readSeconds read. */
+let seconds = 0
+
+/** Behind the whole number of seconds at `start`, or 0 where there is none in canonical form of at most 11 digits. */
+function readSeconds(text: Uint8Array, view: DataView, start: number): number {
+  let at = start
+  seconds = 0
+  while (at <= view.byteLength - 4) {
+    const word = view.getInt32(at, true) ^ ZEROS
+    const others = othersOf(word)
+    const digits = others === 0 ? 4 : bytesBefore(others)
+    if (digits === 4) seconds = seconds * 10_000 + fourDigits(word)
+    else if (digits > 0) seconds = seconds * 10 ** digits + fourDigits(word << (32 - 8 * digits))
+    at += digits
+    if (digits < 4) break
+  }
+  const digits = at - start
+  return digits < 1 || digits > 11 || (digits > 1 && text[start] === 0x30) ? 0 : at
 }
 
-function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39
+/**
+ * Appends the version of the head's stream and the digits at `start`; behind them, or 0 where they are no sequence number, or one with
+ * leading zeros.
+ */
+function appendOwnVersion({ text, view, lines, headVersion }: Scan, start: number): number {
+  const { versions } = lines
+  const lastWord = view.byteLength - 4
+  versions.reserve(VERSION_BYTES_MAX)
+  const target = versions.view
+  let out = versions.length
+  for (let i = 0; i < headVersion.length; i++, out += 8) target.setFloat64(out, headVersion[i]!, true)
+  const lengthAt = out
+  out += 2
+  let at = start
+  let digits = 4
+  while (digits === 4 && at <= lastWord && at - start <= SEQUENCE_DIGITS_MAX) {
+    const word = view.getInt32(at, true)
+    target.setInt32(out, word, true)
+    const others = othersOf(word ^ ZEROS)
+    digits = others === 0 ? 4 : bytesBefore(others)
+    at += digits
+    out += digits
+  }
+  const length = at - start
+  if (length === 0 || length > SEQUENCE_DIGITS_MAX || (length > 1 && text[start] === 0x30)) return 0
+  const tens = length < 10 ? 0 : length < 20 ? 1 : length < 30 ? 2 : length < 40 ? 3 : 4
+  target.setUint8(lengthAt, 0x30 + tens)
+  target.setUint8(lengthAt + 1, 0x30 + length - 10 * tens)
+  versions.length = out
+  return at
 }
 
 function readAnyLine(scan: Scan, lineNumber: number, start: number, end: number): void {
@@ -232,7 +308,19 @@ function outcomeOf({ text, fields, definition }: Scan, start: number, end: numbe
 
 /** Makes the row of a line; a rejection, with the pending key and version to be dropped, where something in it is wrong. */
 function appendLine(scan: Scan, parts: LineParts, lineNumber: number, start: number, end: number): Rejection | null {
-  const { text, lines, definition, partitioner } = scan
+  const { text, view, lines, definition, partitioner, items } = scan
+  for (const [name, start, end] of [
+    ['item', parts.itemStart, parts.itemEnd],
+    ['old image', parts.oldStart, parts.oldEnd],
+    ['key', parts.keysStart, parts.keysEnd],
+  ] as const) {
+    if (start >= 0 && end - start > OBJECT_BYTES_MAX) {
+      return reject(
+        'line-too-long',
+        `the ${name} has ${end - start} bytes of JSON, at most ${OBJECT_BYTES_MAX} are read`,
+      )
+    }
+  }
   const badVersion = appendVersion(scan, parts)
   if (badVersion !== null) return reject('bad-version', badVersion)
   const badKey = scan.keyReader.read(text, parts.keysStart, parts.keysEnd, lines.keys)
@@ -259,6 +347,11 @@ function appendLine(scan: Scan, parts: LineParts, lineNumber: number, start: num
     }
   }
 
+  if (items !== null && hasItem) {
+    const behind = parseItem(items, text, view, parts.itemStart, parts.itemEnd, false)
+    invariant(behind === parts.itemEnd, 'an item in a line of valid JSON is valid JSON')
+    keepItem(items)
+  }
   const removal = parts.isTtl && definition.onTtl === 'keep' ? EXPIRE : REMOVE
   const row = lines.add(lineNumber, start, end, isPut ? PUT : removal, parts.at)
   lines.itemStart[row] = hasItem ? parts.itemStart : 0
@@ -271,6 +364,7 @@ function appendLine(scan: Scan, parts: LineParts, lineNumber: number, start: num
 }
 
 /** A label as DynamoDB gives it. Labels are compared as text, so all have one width. */
+const STREAM_LABEL_BYTES = 23
 const STREAM_LABEL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}$/
 
 /** Appends the version; what is wrong with it, or null. */
@@ -280,7 +374,8 @@ function appendVersion(scan: Scan, { stream, sequence }: LineParts): string | nu
       return `the stream's label is ${JSON.stringify(excerpt(stream))}, not of the form 2026-11-22T08:00:00.000`
     }
     scan.headStream = stream
-    scan.head = headOf(scan.definition, stream)
+    scan.head = scan.definition.partitionedByKey ? headOf(scan.definition, stream) : null
+    Buffer.from(scan.headVersion.buffer).write(`${stream}\0`, 'latin1')
   }
   if (!SEQUENCE.test(sequence)) {
     return `the sequence number is ${JSON.stringify(excerpt(sequence))}, not 1 to ${SEQUENCE_DIGITS_MAX} digits`
@@ -294,11 +389,8 @@ function appendVersion(scan: Scan, { stream, sequence }: LineParts): string | nu
 
 const SEQUENCE = new RegExp(`^\\d{1,${SEQUENCE_DIGITS_MAX}}$`)
 
-function headOf({ table, source }: TableDefinition, stream: string): Head {
-  const head = JSON.stringify({ format: CHANGE_FORMAT, table, source, stream, sequence: '' })
-  const bytes = Buffer.from(head.slice(0, -2))
-  const words = Int32Array.from({ length: bytes.length >> 2 }, (_, index) => bytes.readInt32LE(4 * index))
-  return { bytes, words }
+function headOf({ table, source }: TableDefinition, stream: string): Template {
+  return templateOf(JSON.stringify({ format: CHANGE_FORMAT, table, source, stream, sequence: '' }).slice(0, -2))
 }
 
 function oldImage({ text, partitioner }: Scan, parts: LineParts): readonly Member[] | Rejection {

@@ -3,6 +3,7 @@
 
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { ByteStrings } from './byte-strings.ts'
+import type { ParsedItems } from './parse-items.ts'
 
 export const PUT = 0
 export const REMOVE = 1
@@ -81,4 +82,6 @@ export interface ScannedObject {
   readonly quarantined: readonly QuarantinedLine[]
   /** Why the object could not be inflated to its end (its readable lines are above), or null. */
   readonly broken: string | null
+  /** The puts whose item stands in their line, one row each in the order of lines, without key columns; null where nobody asked. */
+  readonly items: ParsedItems | null
 }
