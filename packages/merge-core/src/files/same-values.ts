@@ -40,11 +40,10 @@ function valuesAt(column: Column, rows: Uint32Array) {
 
 function sameBytes(a: BytesColumn, aRows: Uint32Array, b: BytesColumn, bRows: Uint32Array): boolean {
   for (let i = 0; i < aRows.length; i++) {
-    const aStart = a.starts[aRows[i]!]!
-    const bStart = b.starts[bRows[i]!]!
-    const length = a.starts[aRows[i]! + 1]! - aStart
-    if (b.starts[bRows[i]! + 1]! - bStart !== length || !sameRange(a.bytes, aStart, b.bytes, bStart, length))
-      return false
+    const start = a.starts[aRows[i]!]!
+    // Its length comes first, so that no shorter or longer value is the same.
+    const length = a.starts[aRows[i]! + 1]! - start
+    if (!sameRange(a.bytes, start, b.bytes, b.starts[bRows[i]!]!, length)) return false
   }
   return true
 }
