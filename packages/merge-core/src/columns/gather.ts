@@ -17,6 +17,7 @@ import {
 import { nullColumn } from './constant.ts'
 import { dictionaryTable, extendedDictionary, rowIndexer } from './dictionary-table.ts'
 import { columnOverLanes, type FixedWidthColumn, type Lanes, lanesOf, lanesPerRow, newLanes } from './lanes.ts'
+import { unwrittenBytes } from './unwritten.ts'
 import { copyBits, nullIfAllPresent, setBit, setBits, sliceValidity } from './validity.ts'
 
 export const STORED = 0
@@ -243,7 +244,7 @@ function moveStarts(
 /** Row starts are 32 bits. */
 function newBytes(length: number): Uint8Array {
   invariant(length < 2 ** 32, `a column of ${length} bytes`)
-  return new Uint8Array(length)
+  return unwrittenBytes(length)
 }
 
 function takeValidity(validity: Validity, rows: Uint32Array): Validity {

@@ -14,9 +14,11 @@ import {
   zstdDecompressSync,
 } from 'node:zlib'
 import snappy from 'snappy'
+import { unwrittenBytes } from '../columns/unwritten.ts'
 import { decompressLz4Block } from './decode/lz4.ts'
 import { Codec, enumName } from './footer.ts'
 import { MalformedError, malformed } from './malformed.ts'
+import { compressFrame, decompressFrame } from './zstd.ts'
 
 /** The codecs that pages can be written with. */
 export type CompressionCodec = 'uncompressed' | 'snappy' | 'gzip' | 'zstd' | 'brotli'
@@ -56,28 +58,39 @@ export function compress(codec: CompressionCodec, bytes: Uint8Array, level = 1):
     case 'gzip':
       return gzipSync(bytes, { chunkSize })
     case 'zstd':
-      return zstdCompressSync(bytes, { chunkSize, params: zstdParameters(level) })
+      return level === 1
+        ? compressFastest(bytes, chunkSize)
+        : zstdCompressSync(bytes, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: level } })
     case 'brotli':
       return brotliCompressSync(bytes, { chunkSize, params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } })
   }
 }
 
-function zstdParameters(level: number): Record<number, number> {
-  return level === 1 ? FASTEST_ZSTD : { [constants.ZSTD_c_compressionLevel]: level }
+/** Frames are made here and copied: most are a fraction of what they might have become. */
+let frame = new Uint8Array(0)
+
+function compressFastest(bytes: Uint8Array, bytesMax: number): Uint8Array {
+  if (frame.length < bytesMax) frame = new Uint8Array(bytesMax)
+  const frameBytes = compressFrame(bytes, frame, FASTEST_ZSTD)
+  if (frameBytes !== null) return frame.slice(0, frameBytes)
+  return zstdCompressSync(bytes, { chunkSize: bytesMax, params: FASTEST_ZSTD })
 }
+
+/** Whether what is decompressed is kept, or read before the next page is decompressed: then all pages may share their memory. */
+export type Keeping = 'kept' | 'read at once'
 
 /**
  * Decompresses a page that must give exactly `size` bytes. `codec` is a number of parquet.thrift. The result of an uncompressed
  * page is `bytes` itself. Throws MalformedError.
  */
-export function decompress(codec: number, bytes: Uint8Array, size: number): Uint8Array {
-  const result = size === 0 && bytes.length === 0 ? bytes : inflate(codec, bytes, size)
+export function decompress(codec: number, bytes: Uint8Array, size: number, keeping: Keeping = 'kept'): Uint8Array {
+  const result = size === 0 && bytes.length === 0 ? bytes : inflate(codec, bytes, size, keeping)
   if (result.length !== size)
     malformed(`a page gives ${result.length} bytes instead of ${size} (${enumName(Codec, codec)})`)
   return result
 }
 
-function inflate(codec: number, bytes: Uint8Array, size: number): Uint8Array {
+function inflate(codec: number, bytes: Uint8Array, size: number, keeping: Keeping): Uint8Array {
   if (codec === Codec.UNCOMPRESSED) return bytes
   const inOnePiece = size <= STEP_BYTES || size <= bytes.length * RATIO_IN_ONE_PIECE_MAX
   const options = {
@@ -93,7 +106,7 @@ function inflate(codec: number, bytes: Uint8Array, size: number): Uint8Array {
       case Codec.BROTLI:
         return brotliDecompressSync(bytes, options)
       case Codec.ZSTD:
-        return zstdDecompressSync(bytes, options)
+        return (inOnePiece ? inflateZstd(bytes, size, keeping) : null) ?? zstdDecompressSync(bytes, options)
       case Codec.LZ4_RAW:
         return decompressLz4Block(bytes, size)
     }
@@ -104,6 +117,19 @@ function inflate(codec: number, bytes: Uint8Array, size: number): Uint8Array {
     )
   }
   return malformed(`compression codec ${enumName(Codec, codec)} is not read; rewrite the file with zstd`)
+}
+
+/** Pages that are read at once; larger ones have memory of their own. */
+const SHARED_BYTES_MAX = 8 << 20
+let shared = new Uint8Array(0)
+
+/** Null where it does not give as many bytes; zlib's function then says why. */
+function inflateZstd(bytes: Uint8Array, size: number, keeping: Keeping): Uint8Array | null {
+  const isShared = keeping === 'read at once' && size < SHARED_BYTES_MAX
+  // One byte more shows whether the frame ended.
+  if (isShared && shared.length <= size) shared = unwrittenBytes(size + 1 + (size >> 2))
+  const out = isShared ? shared : unwrittenBytes(size + 1)
+  return decompressFrame(bytes, out) === size ? out.subarray(0, size) : null
 }
 
 // Snappy begins with its length and cannot expand a byte beyond 64; both are checked before anything is allocated.

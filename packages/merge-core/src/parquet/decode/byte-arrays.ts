@@ -1,6 +1,7 @@
 // Byte arrays in the PLAIN layout, which is also how they stay in memory: a page is copied whole, or not at all.
 
 import type { BytesColumn, Validity } from '../../columns/column.ts'
+import { unwrittenBytes } from '../../columns/unwritten.ts'
 import { malformed } from '../malformed.ts'
 import { readUint32 } from './plain.ts'
 
@@ -13,9 +14,9 @@ export interface ByteArrays {
 
 const BYTES_MAX = 2 ** 32 - 1
 
-/** Room for `rows` byte arrays and, to begin with, `capacity` bytes. */
+/** Room for `rows` byte arrays and, to begin with, `capacity` bytes. With none, the first page of PLAIN values is kept as it is. */
 export function makeByteArrays(rows: number, capacity: number): ByteArrays {
-  return { bytes: new Uint8Array(capacity), used: 0, starts: new Uint32Array(rows + 1) }
+  return { bytes: unwrittenBytes(capacity), used: 0, starts: new Uint32Array(rows + 1) }
 }
 
 /** Makes room for `count` more bytes. */
@@ -23,7 +24,7 @@ export function reserveBytes(out: ByteArrays, count: number): void {
   const needed = out.used + count
   if (needed > BYTES_MAX) malformed(`a column chunk of more than ${BYTES_MAX} bytes of values`)
   if (needed <= out.bytes.length) return
-  const grown = new Uint8Array(Math.min(BYTES_MAX, Math.max(needed, out.bytes.length * 2)))
+  const grown = unwrittenBytes(Math.min(BYTES_MAX, Math.max(needed, out.bytes.length * 2)))
   grown.set(out.bytes.subarray(0, out.used))
   out.bytes = grown
 }

@@ -141,10 +141,12 @@ function expandInt64(indices: Uint32Array, values: PlainColumn, validity: Validi
 // Opens each data page, hands it over with its first row, and joins the validity of all.
 function eachPage(context: Context, take: (page: DataPage, at: number) => void): Validity {
   const { chunk, codec, element, rows, pages } = context
+  // The only page of byte arrays is kept as it is, everything else is copied out of its page.
+  const keeping = context.width === 0 && pages.data.length === 1 ? 'kept' : 'read at once'
   let validity: Validity = null
   let at = 0
   for (const stored of pages.data) {
-    const page = openDataPage(chunk, stored, codec, isOptional(element))
+    const page = openDataPage(chunk, stored, codec, isOptional(element), keeping)
     take(page, at)
     const { bits } = page.validity
     if (bits !== null && validity === null) {

@@ -5,7 +5,7 @@
 // afterwards that is forgotten.
 
 import { crc32 } from 'node:zlib'
-import { decompress } from '../codecs.ts'
+import { decompress, type Keeping } from '../codecs.ts'
 import { decodePageHeader, Encoding, enumName, type PageHeader, PageType } from '../footer.ts'
 import { malformed } from '../malformed.ts'
 import { decodeDefinitionLevels, type PageValidity } from './levels.ts'
@@ -103,17 +103,26 @@ export function openDictionaryPage(chunk: Uint8Array, page: StoredPage, codec: n
   return decompress(codec, chunk.subarray(page.start, page.end), page.header.uncompressedPageSize)
 }
 
-/** Decompresses a data page and decodes its levels; `optional` columns have definition levels. Throws MalformedError. */
-export function openDataPage(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean): DataPage {
+/**
+ * Decompresses a data page and decodes its levels; `optional` columns have definition levels. A page that is `read at once` may be
+ * overwritten by the next one. Throws MalformedError.
+ */
+export function openDataPage(
+  chunk: Uint8Array,
+  page: StoredPage,
+  codec: number,
+  optional: boolean,
+  keeping: Keeping,
+): DataPage {
   return page.header.type === PageType.DATA_PAGE_V2
-    ? openPageV2(chunk, page, codec, optional)
-    : openPageV1(chunk, page, codec, optional)
+    ? openPageV2(chunk, page, codec, optional, keeping)
+    : openPageV1(chunk, page, codec, optional, keeping)
 }
 
-function openPageV1(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean): DataPage {
+function openPageV1(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean, keeping: Keeping): DataPage {
   const { encoding, definitionLevelEncoding } = page.header.dataPageHeader!
   const rows = page.values
-  const bytes = decompress(codec, chunk.subarray(page.start, page.end), page.header.uncompressedPageSize)
+  const bytes = decompress(codec, chunk.subarray(page.start, page.end), page.header.uncompressedPageSize, keeping)
   if (!optional) {
     return { rows, validity: { bits: null, present: rows }, encoding, bytes, start: 0, end: bytes.length }
   }
@@ -127,7 +136,7 @@ function openPageV1(chunk: Uint8Array, page: StoredPage, codec: number, optional
   return { rows, validity: decodeDefinitionLevels(bytes, 4, start, rows), encoding, bytes, start, end: bytes.length }
 }
 
-function openPageV2(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean): DataPage {
+function openPageV2(chunk: Uint8Array, page: StoredPage, codec: number, optional: boolean, keeping: Keeping): DataPage {
   const { encoding, numNulls, ...header } = page.header.dataPageHeaderV2!
   const rows = page.values
   const { definitionLevelsByteLength: levelBytes, repetitionLevelsByteLength: repetitionBytes } = header
@@ -147,6 +156,7 @@ function openPageV2(chunk: Uint8Array, page: StoredPage, codec: number, optional
     header.isCompressed === false ? 0 : codec,
     chunk.subarray(start, page.end),
     page.header.uncompressedPageSize - levelBytes - repetitionBytes,
+    keeping,
   )
   return { rows, validity, encoding, bytes, start: 0, end: bytes.length }
 }
