@@ -12,8 +12,10 @@ import type { Failure, ObjectPart } from './object-store.ts'
 /** While one lane reads the other writes. */
 const COPY_LANES = 2
 const COPY_BUFFER_BYTES = 1024 * 1024
-/** The kernel copies about 1.4 times as fast as we do: a clone pays if this share of it stays where it is. */
-const CLONE_SHARE_MIN = 0.75
+/** A clone of shared blocks pays if this share of it stays where it is: to write over such blocks costs more than to write new ones. */
+const SHARED_CLONE_MIN = 0.5
+/** And one whose blocks the kernel copies, about 1.4 times as fast as we do, if this share does. */
+const COPIED_CLONE_MIN = 0.75
 /** Of larger objects the disk takes what has come while more comes, instead of all at the end. */
 const SYNC_AT_END_BYTES_MAX = 8 * 1024 * 1024
 /** Of a clone: the file system does not share blocks, or not between these two. */
@@ -62,12 +64,12 @@ export async function writeTemporary<T>(
 
 let temporaryFiles = 0
 
-async function beginTemporary(folder: string, original: Source | null, durable: boolean): Promise<Begun> {
+async function beginTemporary(folder: string, original: Original | null, durable: boolean): Promise<Begun> {
   for (;;) {
     const name = `${folder}/.lastwrite-${process.pid}-${temporaryFiles++}.tmp`
     try {
       if (original !== null && (await clone(original, name, durable))) {
-        return { name, handle: await openClone(name), cloneOf: original }
+        return { name, handle: await openClone(name), cloneOf: original.source }
       }
       return { name, handle: await open(name, 'wx'), cloneOf: null }
     } catch (error) {
@@ -92,11 +94,12 @@ export async function removeTemporary(name: string): Promise<void> {
 }
 
 /**
- * Whether `name` is a clone of the source by now. Blocks are shared where the file system can. Where it cannot, the kernel copies them;
+ * Whether `name` is a clone of the source by now. Blocks are shared where the file system can. Where it cannot, the kernel may copy them;
  * but if the disk has to be waited for, our own copying is as fast, as the disk can write meanwhile.
  */
-async function clone(source: Source, name: string, durable: boolean): Promise<boolean> {
-  const sharing = durable ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE
+async function clone({ source, share }: Original, name: string, durable: boolean): Promise<boolean> {
+  const mayCopy = !durable && share >= COPIED_CLONE_MIN
+  const sharing = mayCopy ? constants.COPYFILE_FICLONE : constants.COPYFILE_FICLONE_FORCE
   try {
     await copyFile(fileOf(source.path), name, constants.COPYFILE_EXCL | sharing)
     return true
@@ -168,17 +171,25 @@ async function openSource(sources: Sources, part: CopyPart): Promise<Failure | n
   return range.kind === 'ok' ? null : range
 }
 
-/** The source of which so much stands at the same place in the new object that this had best begin as a clone of it. */
-function findOriginal({ parts }: Layout, sources: Sources): Source | null {
+/** A source of which a share (0 to 1) stands at the same place in the new object. */
+interface Original {
+  readonly source: Source
+  readonly share: number
+}
+
+/** The source that the new object may begin as a clone of. */
+function findOriginal({ parts }: Layout, sources: Sources): Original | null {
+  let best: Original | null = null
   for (const source of sources.values()) {
     let bytes = 0
     for (const { part, at } of parts) {
       if (part.kind === 'copy' && isInPlace(part, at, source)) bytes += part.end - part.start
     }
+    const share = bytes / source.bytes
     // A clone takes over the mode, too.
-    if (bytes > 0 && bytes >= CLONE_SHARE_MIN * source.bytes && source.isWritable) return source
+    if (share >= SHARED_CLONE_MIN && share > (best?.share ?? 0) && source.isWritable) best = { source, share }
   }
-  return null
+  return best
 }
 
 function isInPlace({ from, start }: CopyPart, at: number, source: Source | null): boolean {
