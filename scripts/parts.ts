@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 const SPARK_RUNTIME = { artifact: 'iceberg-spark-runtime-4.1_2.13', version: '1.12.0' }
 
@@ -25,11 +25,32 @@ export const { folder: pythonFolder, program: pythonProgram } = enginesPython
 /** One with what the benchmark's rivals import: another DuckDB, Polars, deltalake, pyiceberg. */
 export const rivalsPython = pythonPart('rivals')
 
+/** A second S3 server, in memory. */
+export const ministackPython = pythonPart('ministack')
+
 function pythonPart(name: string): PythonPart {
   const requirements = join(import.meta.dirname, 'parts', `${name}.txt`)
   const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
   const folder = join(cacheFolder, `${name}-${hash}`)
   return { requirements, folder, program: join(folder, 'bin', 'python') }
+}
+
+export interface GoPart {
+  /** What `go install` takes, with the version. */
+  readonly module: string
+  readonly folder: string
+  readonly program: string
+}
+
+/** An S3 server over a local folder. */
+export const versitygw = goPart('github.com/versity/versitygw/cmd/versitygw', 'v1.8.0', 'versitygw')
+/** A proxy that delays, cuts and resets connections. */
+export const toxiproxy = goPart('github.com/Shopify/toxiproxy/v2/cmd/server', 'v2.5.0', 'toxiproxy')
+
+/** Go names a program for the last step of its path, so each lies in a folder of its own. */
+function goPart(path: string, version: string, name: string): GoPart {
+  const folder = join(cacheFolder, `${name}-${version}`)
+  return { module: `${path}@${version}`, folder, program: join(folder, basename(path)) }
 }
 
 export const sparkRuntimeCoordinates = `org.apache.iceberg:${SPARK_RUNTIME.artifact}:${SPARK_RUNTIME.version}`

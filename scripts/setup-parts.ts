@@ -10,11 +10,15 @@ import { join } from 'node:path'
 import {
   cacheFolder,
   enginesPython,
+  type GoPart,
+  ministackPython,
   type PythonPart,
   rivalsPython,
   sparkRuntimeCoordinates,
   sparkRuntimeFolder,
   stampName,
+  toxiproxy,
+  versitygw,
 } from './parts.ts'
 import { withLock } from './process-lock.ts'
 
@@ -34,6 +38,9 @@ interface Part {
 const parts: readonly Part[] = [
   pythonEnvironment('Python with DuckDB, pyarrow, pyiceberg and PySpark', enginesPython),
   pythonEnvironment("Python with the benchmark's rivals", rivalsPython),
+  pythonEnvironment('the S3 server ministack', ministackPython),
+  goProgram('the S3 server versitygw', versitygw),
+  goProgram('the fault proxy toxiproxy', toxiproxy),
   {
     name: `Iceberg for Spark (${sparkRuntimeCoordinates})`,
     folder: sparkRuntimeFolder,
@@ -59,6 +66,18 @@ function pythonEnvironment(name: string, { requirements, folder, program }: Pyth
   }
 }
 
+function goProgram(name: string, { module, folder }: GoPart): Part {
+  return {
+    name: `${name} (${module})`,
+    folder,
+    content: { module },
+    install() {
+      const remedy = 'install Go 1.25 or later; is its module proxy in reach?'
+      run('go', ['install', module], remedy, { GOBIN: folder, GOFLAGS: '' })
+    },
+  }
+}
+
 function findPython(): string {
   for (const program of [...PYTHON_MINORS.map((minor) => `python3.${minor}`), 'python3']) {
     const check = `import sys; sys.exit(sys.version_info[:2] not in ${pythonVersions()})`
@@ -69,8 +88,9 @@ function findPython(): string {
 
 const pythonVersions = (): string => `[${PYTHON_MINORS.map((minor) => `(3, ${minor})`).join(', ')}]`
 
-function run(program: string, args: readonly string[], remedy: string): void {
-  const result: SpawnSyncReturns<Buffer> = spawnSync(program, args, { stdio: ['ignore', 2, 2] })
+function run(program: string, args: readonly string[], remedy: string, environment: NodeJS.ProcessEnv = {}): void {
+  const env = { ...process.env, ...environment }
+  const result: SpawnSyncReturns<Buffer> = spawnSync(program, args, { stdio: ['ignore', 2, 2], env })
   if (result.error) throw new Error(`${program} does not start (${result.error.message}): ${remedy}`)
   if (result.status !== 0) throw new Error(`${program} ended with ${result.status ?? result.signal}: ${remedy}`)
 }

@@ -78,4 +78,5 @@ const WORDS: Readonly<Record<string, string>> = {
   ttlKept: 'kept as expired',
   alreadyMerged: 'already merged',
   movedOut: 'moved out',
+  copyPart: 'copied parts',
 }

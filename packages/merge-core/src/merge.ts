@@ -266,7 +266,9 @@ async function finishRun(run: Run): Promise<MergeReport> {
   }
   report.warnings.push(...warningsOf(run))
   report.exitCode = exitCodeOf(run)
-  Object.assign(report.bytes, traffic)
+  const { requests, ...bytes } = traffic
+  Object.assign(report.bytes, bytes)
+  Object.assign(report.requests, requests)
   report.peakMemoryBytes = table.environment.peakMemoryBytes?.() ?? null
   if (report.commits.length > 0) {
     // For people alone: the commits stand whether it is written or not.

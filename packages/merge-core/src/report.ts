@@ -38,6 +38,8 @@ export interface MergeReport {
   readonly columnChunks: { copied: number; encoded: number; bytesEncoded: number }
   /** All traffic with the store, metadata included; `copied` never left it. */
   readonly bytes: { read: number; written: number; copied: number }
+  /** To the store, by kind: of S3 each request of every call, with those that failed; of others each call. */
+  readonly requests: { get: number; put: number; copyPart: number; list: number; delete: number }
   /** Of the process up to the end of the run (resident set); null where the environment does not tell. */
   peakMemoryBytes: number | null
   readonly damaged: { path: string; message: string }[]
@@ -62,6 +64,7 @@ export function emptyReport(table: string, location: string): MergeReport {
     rowGroups: { copied: 0, encoded: 0 },
     columnChunks: { copied: 0, encoded: 0, bytesEncoded: 0 },
     bytes: { read: 0, written: 0, copied: 0 },
+    requests: { get: 0, put: 0, copyPart: 0, list: 0, delete: 0 },
     peakMemoryBytes: null,
     damaged: [],
     warnings: [],

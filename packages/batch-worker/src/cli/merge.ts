@@ -99,6 +99,7 @@ function printReport(report: MergeReport): void {
     ['row groups', breakdown({ ...rowGroups })],
     ['column chunks', `${breakdown({ copied, encoded })} (${byteSize(bytesEncoded)})`],
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
+    ['requests', breakdown({ ...report.requests })],
     ['memory', report.peakMemoryBytes === null ? '' : `${byteSize(report.peakMemoryBytes)} at most`],
     [
       'seconds',

@@ -1,25 +1,32 @@
 import type { ObjectStore } from './object-store.ts'
+import { addTraffic, noTraffic, type Traffic } from './traffic.ts'
 
-/** Bytes that went through a store. */
-export interface Traffic {
-  read: number
-  written: number
-  /** By parts that the store copied itself. */
-  copied: number
-}
+export type { Traffic } from './traffic.ts'
 
-/** The same store, which counts what goes through it. */
-export function meteredStore(store: ObjectStore): { store: ObjectStore; traffic: Traffic } {
-  const traffic = { read: 0, written: 0, copied: 0 }
+/**
+ * The same store, and what goes through it from here on. A store that counts itself is believed (a call of it may be several
+ * requests, and what it was asked to copy it may have to read); of others each call is one request.
+ */
+export function meteredStore(store: ObjectStore): { readonly store: ObjectStore; readonly traffic: Readonly<Traffic> } {
+  const counted = store.traffic
+  if (counted !== undefined) {
+    const before = addTraffic(noTraffic(), counted)
+    return { store, traffic: since(counted, before) }
+  }
+  const traffic = noTraffic()
   return {
     traffic,
     store: {
+      ...store,
+      traffic,
       async get(path, options) {
+        traffic.requests.get++
         const result = await store.get(path, options)
         if (result.kind === 'ok') traffic.read += result.bytes.length
         return result
       },
       async put(path, content, mode) {
+        traffic.requests.put++
         const result = await store.put(path, content, mode)
         if (result.kind !== 'ok') return result
         if (content instanceof Uint8Array) traffic.written += content.length
@@ -31,8 +38,33 @@ export function meteredStore(store: ObjectStore): { store: ObjectStore; traffic:
         }
         return result
       },
-      list: (prefix) => store.list(prefix),
-      delete: (path) => store.delete(path),
+      list(prefix) {
+        traffic.requests.list++
+        return store.list(prefix)
+      },
+      delete(path) {
+        traffic.requests.delete++
+        return store.delete(path)
+      },
+    },
+  }
+}
+
+/** What was counted since, at each look. */
+function since(counted: Readonly<Traffic>, before: Readonly<Traffic>): Readonly<Traffic> {
+  const difference = () => addTraffic(addTraffic(noTraffic(), counted), before, -1)
+  return {
+    get read() {
+      return difference().read
+    },
+    get written() {
+      return difference().written
+    },
+    get copied() {
+      return difference().copied
+    },
+    get requests() {
+      return difference().requests
     },
   }
 }

@@ -3,6 +3,8 @@
 // Objects are created, never overwritten; the two exceptions are named modes. Every location is absolute and carries its scheme
 // (`file:///lake/orders/…`, `memory://…`, `s3://bucket/key`); what follows the scheme is taken as it stands, without URL decoding.
 
+import type { Traffic } from './traffic.ts'
+
 /** The only words for what became of a call. Expected outcomes are values; only a defect throws. */
 export type Failure =
   /** A condition did not hold: the object exists, or its tag is another one. */
@@ -57,6 +59,8 @@ export type ListResult = { readonly kind: 'ok'; readonly objects: ListedObject[]
 export type ObjectReader = Pick<ObjectStore, 'get'>
 
 export interface ObjectStore {
+  /** What went through it so far, of a store that counts itself: a call may be several requests. */
+  readonly traffic?: Readonly<Traffic>
   /**
    * With `etag`, an object that has another tag by now gives `conflict`: ranges of one object are pinned to one version. The bytes are
    * the caller's own.
