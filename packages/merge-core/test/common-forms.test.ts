@@ -38,6 +38,23 @@ function define(overrides: object): TableDefinition {
 const byKey = define({ partition_by: ['bucket(pk, 4)'] })
 const byTwo = define({ key: ['pk', 'sk'], columns: { pk: 'string', sk: 'number', ...TYPES } })
 const byImage = define({ partition_by: ['day(iso)', 'identity(text)'] })
+const byMany = define({
+  key: ['pk', 'sk'],
+  columns: { pk: 'string', sk: 'number', ...TYPES },
+  partition_by: [
+    'bucket(pk, 3)',
+    'identity(sk)',
+    'year(iso)',
+    'truncate(text, 2)',
+    'truncate(int, 10)',
+    'bucket(long, 3)',
+    'identity(wide)',
+    'truncate(small, 50)',
+    'identity(flag)',
+    'identity(date)',
+    'bucket(binary, 5)',
+  ],
+})
 const byMillis = define({ partition_by: ['hour(millis)'] })
 
 interface LineSaid {
@@ -240,6 +257,7 @@ describe.each([
   ['with a key of two parts', byTwo],
   ['partitioned by two attributes', byImage],
   ['partitioned by an epoch number', byMillis],
+  ['partitioned by a value of every type', byMany],
 ])('a line of a table %s', (_about, definition) => {
   it('says among others what it says alone', () => {
     fc.assert(

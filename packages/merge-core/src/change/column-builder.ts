@@ -93,6 +93,10 @@ export class ColumnBuilder {
     if (kind === 'fixed') this.setBytes(extended(this.bytes, capacity * FIXED_BYTES))
   }
 
+  has(row: number): boolean {
+    return ((this.validity[row >> 3]! >> (row & 7)) & 1) === 1
+  }
+
   mark(row: number): void {
     this.validity[row >> 3]! |= 1 << (row & 7)
   }
@@ -190,7 +194,7 @@ export class ColumnBuilder {
 
   /** Makes the row null, which was the last one written if it was written at all. */
   undo(row: number): void {
-    if (((this.validity[row >> 3]! >> (row & 7)) & 1) === 0) return
+    if (!this.has(row)) return
     this.validity[row >> 3]! &= ~(1 << (row & 7))
     switch (this.kind) {
       case 'boolean':

@@ -7,7 +7,7 @@
 // An attribute that is not declared, a NULL, and a value that does not fit go into `_extra` with their DynamoDB type. Of a repeated
 // name the first stands. `aws:rep:*` attributes, which old global tables add, are dropped unless declared.
 
-import type { DeclaredType, TableDefinition } from '../table-definition.ts'
+import type { DeclaredColumn, DeclaredType } from '../table-definition.ts'
 import { ByteSink } from './byte-sink.ts'
 import { stands, type Template, templateOf } from './byte-template.ts'
 import { builderKind, ColumnBuilder } from './column-builder.ts'
@@ -85,6 +85,8 @@ export interface ItemParser {
   readonly extraMembers: Member[]
   readonly misfitsOfItem: string[]
   readonly slots: Map<string, Slot>
+  /** Those of the columns. */
+  readonly declared: readonly Slot[]
   /** Stands before the first attribute. */
   readonly start: Slot
   /** For attributes beyond SLOTS_MAX: expected never, met by name each time. */
@@ -98,13 +100,19 @@ const SLOTS_MAX = 4096
 /** So many attributes may be left out in a row before one is looked up by its name. */
 const SKIPPED_MAX = 4
 
-/** @param capacity how many rows there may be; more come as they are needed */
-export function makeItemParser(capacity: number, definition: TableDefinition, hasKeyColumns: boolean): ItemParser {
+/**
+ * @param capacity how many rows there may be; more come as they are needed
+ * @param dropped of so many columns, the first ones, nothing is kept
+ */
+export function makeItemParser(capacity: number, columns: readonly DeclaredColumn[], dropped: number): ItemParser {
   const slots = new Map<string, Slot>()
-  const builders = definition.columns.map(({ attribute, type, storedType }, index) => {
-    const isDropped = !hasKeyColumns && index < definition.keyColumns
+  const declared: Slot[] = []
+  const builders = columns.map(({ attribute, type, storedType }, index) => {
+    const isDropped = index < dropped
     const builder = new ColumnBuilder(builderKind(storedType), isDropped ? 0 : capacity)
-    slots.set(latin1(Buffer.from(attribute)), slotOf(attribute, type, isDropped ? null : builder, isDropped))
+    const slot = slotOf(attribute, type, isDropped ? null : builder, isDropped)
+    slots.set(latin1(Buffer.from(attribute)), slot)
+    declared.push(slot)
     return builder
   })
   const extra = new ColumnBuilder('bytes', capacity)
@@ -119,6 +127,7 @@ export function makeItemParser(capacity: number, definition: TableDefinition, ha
     extraMembers: [],
     misfitsOfItem: [],
     slots,
+    declared,
     start,
     unknown: undeclaredSlot(''),
     found: start,
@@ -245,6 +254,12 @@ export function parseItem(
   }
   if (parser.extraMembers.length > 0) writeExtra(parser)
   return at
+}
+
+/** Whether the item that was read last names the attribute of every column, whatever its value. */
+export function namesEveryColumn({ declared, parses }: ItemParser): boolean {
+  for (const slot of declared) if (slot.readAs !== parses) return false
+  return true
 }
 
 /** Makes the row that was read last one of the result. */

@@ -31,7 +31,7 @@ export interface ParsedItems {
 /** Parses items by a table's definition. What is wrong with an item is in the result; nothing is thrown for it. */
 export function parseItems(items: ItemStretches, definition: TableDefinition): ParsedItems {
   const { keys } = items
-  const parser = makeItemParser(items.count, definition, keys === undefined)
+  const parser = makeItemParser(items.count, definition.columns, keys === undefined ? 0 : definition.keyColumns)
   const failed = parseRows(parser, items)
   const parsed = finishItems(parser, failed)
   if (keys === undefined || keys === null) return parsed

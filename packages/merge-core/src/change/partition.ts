@@ -14,6 +14,8 @@ import { decodeKey } from './key-order.ts'
 export interface Partitioner {
   /** The distinct tuples met so far. */
   readonly partitions: PartitionValue[][]
+  /** Number of a tuple. */
+  ofTuple(tuple: PartitionValue[]): number
   /** Number of the partition of a key, on tables partitioned by key attributes alone. */
   ofKey(keys: Uint8Array, start: number, end: number): number
   /** Number of the partition of a key and an image. */
@@ -23,7 +25,7 @@ export interface Partitioner {
 }
 
 export function makePartitioner(definition: TableDefinition): Partitioner {
-  const fields = fieldsOf(definition)
+  const fields = partitionSources(definition)
   const keyTypes = definition.columns.slice(0, definition.keyColumns).map((column) => column.storedType)
   const partitions: PartitionValue[][] = []
   const numbers = new Map<PartitionValue, number>()
@@ -51,6 +53,7 @@ export function makePartitioner(definition: TableDefinition): Partitioner {
 
   return {
     partitions,
+    ofTuple: numberOf,
     ofKey(keys, start, end) {
       if (fields.length === 0) return numberOf([])
       if (buckets > 0) return ofBucket(bucketOfBytes(keys, start, end, buckets))
@@ -81,19 +84,21 @@ const BUCKETS_LISTED_MAX = 1 << 16
 export function partitionOfItem(definition: TableDefinition, itemBytes: Uint8Array): PartitionValue[] | null {
   const members = membersOf(itemBytes, 0, itemBytes.length)
   if (members === null) return null
-  return fieldsOf(definition).map((field) => field.apply(valueIn(members, field)))
+  return partitionSources(definition).map((field) => field.apply(valueIn(members, field)))
 }
 
-interface PartitionSource {
+export interface PartitionSource {
   readonly apply: (value: PartitionValue) => PartitionValue
   readonly attribute: string
   readonly nameBytes: Uint8Array
   readonly type: TableDefinition['columns'][number]['type']
+  readonly transform: Transform
   /** Which part of the key it comes from, −1 for none. */
   readonly keyPart: number
 }
 
-function fieldsOf(definition: TableDefinition): PartitionSource[] {
+/** Where the value of each partition field comes from. */
+export function partitionSources(definition: TableDefinition): PartitionSource[] {
   return definition.partitionBy.map(({ transform, column }) => {
     const { attribute, type, storedType } = definition.columns[column]!
     const apply = makeTransform(transformText(transform), storedType)
@@ -103,6 +108,7 @@ function fieldsOf(definition: TableDefinition): PartitionSource[] {
       attribute,
       nameBytes: new TextEncoder().encode(attribute),
       type,
+      transform,
       keyPart: column < definition.keyColumns ? column : -1,
     }
   })

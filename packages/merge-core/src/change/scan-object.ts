@@ -3,8 +3,8 @@
 // A line in the forwarder's own form is met by its head, byte by byte as we would write it. Where items are parsed too, its item is
 // parsed at once, and must end where the line ends; else it is taken to reach to the line's end, and nothing of it is looked at: an item
 // that is no JSON shows when it is parsed, and where further members stand behind it, parsing ends before them (parse-items.ts).
-// Every other line goes through the whole of JSON (json-scan.ts) and gives the same row: so does every line of a table whose partitions
-// come from the images, and every raw stream record.
+// Every other line goes through the whole of JSON (json-scan.ts) and gives the same row: so does every raw stream record, and every line
+// of a table whose partitions come from images where those are not parsed.
 //
 // Every line that is not blank ends in exactly one of three ways: a row, a quarantined line, another table's.
 
@@ -12,16 +12,18 @@ import { invariant } from '../invariant.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { stands, type Template, templateOf, viewOf } from './byte-template.ts'
 import { CHANGE_FORMAT, CHANGE_LINE_FIELDS, rawText, readChangeLine, stringField } from './change-line.ts'
+import type { ColumnBuilder } from './column-builder.ts'
 import { type Member, membersOf } from './dynamodb-json.ts'
 import { inflateObject } from './inflate-object.ts'
-import { dropItem, type ItemParser, keepItem, makeItemParser, parseItem } from './item-parser.ts'
+import { dropItem, type ItemParser, keepItem, makeItemParser, namesEveryColumn, parseItem } from './item-parser.ts'
 import { type FieldStretches, fieldStretches, readFields } from './json-fields.ts'
-import { CLOSE_OBJECT, skipSpace, skipValue } from './json-scan.ts'
+import { CLOSE_OBJECT, INVALID, skipSpace, skipValue } from './json-scan.ts'
 import { LineColumns } from './line-columns.ts'
 import { excerpt, type LineOutcome, type LineParts, type Rejection, reject } from './line-parts.ts'
 import { finishItems } from './parse-items.ts'
 import { makePartitioner, type Partitioner } from './partition.ts'
 import { type KeyReader, makeKeyReader } from './read-key.ts'
+import { makeRowPartitioner, type RowPartitioner } from './row-partition.ts'
 import { EXPIRE, type ItemLocation, PUT, type QuarantinedLine, REMOVE, type ScannedObject } from './scanned-lines.ts'
 import { readStreamRecord, STREAM_RECORD_FIELDS } from './stream-record.ts'
 import { bytesBefore, fourDigits, othersOf, ZEROS } from './text-words.ts'
@@ -101,8 +103,10 @@ interface Scan {
   readonly partitioner: Partitioner
   /** Null where items are not parsed. */
   readonly items: ItemParser | null
+  /** Null where items are not parsed, or partitions do not come from images. */
+  readonly images: Images | null
   /** Our own line up to the sequence number's digits, for the stream of the latest line; null before the first one, and where
-   *  partitions come from images. */
+   *  partitions come from images that are not parsed. */
   head: Template | null
   headStream: string
   /** The stream's label and a zero byte, eight by eight: what a version begins with. */
@@ -113,6 +117,15 @@ interface Scan {
 
 /** A label, the zero byte, two digits of length, and words of digits up to one beyond the longest. */
 const VERSION_BYTES_MAX = 24 + 2 + SEQUENCE_DIGITS_MAX + 8
+interface Images {
+  /** Of old images: the partition attributes that are not of the key. It keeps nothing. */
+  readonly parser: ItemParser
+  readonly partitionOf: RowPartitioner
+  /** One a partition field, null for key attributes. */
+  readonly oldBuilders: readonly (ColumnBuilder | null)[]
+  readonly newBuilders: readonly (ColumnBuilder | null)[]
+}
+
 const NEWLINE = 0x0a
 const FORMAT = CHANGE_LINE_FIELDS.indexOf('format')
 const FIRST_OF_RECORD = CHANGE_LINE_FIELDS.length
@@ -121,6 +134,8 @@ function makeScan(inflated: Uint8Array, definition: TableDefinition, parsesItems
   const text = Buffer.from(inflated.buffer, inflated.byteOffset, inflated.length)
   const isPlain = absentFrom(text, ACCEPTED)
   const linesGuess = guessLines(text)
+  const partitioner = makePartitioner(definition)
+  const items = parsesItems ? makeItemParser(linesGuess, definition.columns, definition.keyColumns) : null
   return {
     text,
     view: viewOf(text),
@@ -130,12 +145,29 @@ function makeScan(inflated: Uint8Array, definition: TableDefinition, parsesItems
     otherTable: 0,
     fields: fieldStretches([...CHANGE_LINE_FIELDS, ...STREAM_RECORD_FIELDS]),
     keyReader: makeKeyReader(definition),
-    partitioner: makePartitioner(definition),
-    items: parsesItems ? makeItemParser(linesGuess, definition, false) : null,
+    partitioner,
+    items,
+    images: items === null || definition.partitionedByKey ? null : makeImages(items, definition, partitioner),
     head: null,
     headStream: '',
     headVersion: new Float64Array((STREAM_LABEL_BYTES + 1) / 8),
     isPlain,
+  }
+}
+
+function makeImages(items: ItemParser, definition: TableDefinition, partitioner: Partitioner): Images {
+  const { columns, keyColumns, partitionBy } = definition
+  const named = [...new Set(partitionBy.map(({ column }) => column))].filter((column) => column >= keyColumns)
+  const parser = makeItemParser(
+    1,
+    named.map((column) => columns[column]!),
+    0,
+  )
+  return {
+    parser,
+    partitionOf: makeRowPartitioner(definition, partitioner),
+    oldBuilders: partitionBy.map(({ column }) => parser.builders[named.indexOf(column)] ?? null),
+    newBuilders: partitionBy.map(({ column }) => (column < keyColumns ? null : items.builders[column]!)),
   }
 }
 
@@ -175,51 +207,86 @@ const INSERT_TO_AT = templateOf('","operation":"insert","at":')
 const MODIFY_TO_AT = templateOf('","operation":"modify","at":')
 const REMOVE_TO_AT = templateOf('","operation":"remove","at":')
 const KEYS = templateOf(',"keys":')
+const OLD = templateOf(',"old":{')
 const ITEM = templateOf(',"item":{')
 
 /**
- * Reads the line at `start` in exactly the form of encodeChangeLine, without `by`, `accept`, `old` and `itemAt`; the line's end, or 0
- * (and no row) for others. `end` is the line's, or the text's where the item is parsed: then the line ends behind the item, and with a
- * newline.
+ * Reads the line at `start` in exactly the form of encodeChangeLine, without `by`, `accept` and `itemAt`; the line's end, or 0 (and no row)
+ * for others. `end` is the line's, or the text's where the item is parsed: then the line ends behind the item, and with a newline.
  */
 function readOwnLine(scan: Scan, lineNumber: number, start: number, end: number): number {
-  const { text, view, head, lines, items } = scan
+  const { text, view, head, lines, items, images } = scan
   if (head === null || !stands(view, start, end, head)) return 0
   let at = appendOwnVersion(scan, start + head.length)
-  if (at === 0) return dropped(lines)
-  const isPut = stands(view, at, end, MODIFY_TO_AT) || stands(view, at, end, INSERT_TO_AT)
-  if (!isPut && !stands(view, at, end, REMOVE_TO_AT)) return dropped(lines)
+  if (at === 0) return dropped(scan)
+  const isInsert = stands(view, at, end, INSERT_TO_AT)
+  const isPut = isInsert || stands(view, at, end, MODIFY_TO_AT)
+  if (!isPut && !stands(view, at, end, REMOVE_TO_AT)) return dropped(scan)
   at = readSeconds(text, view, at + MODIFY_TO_AT.length)
-  if (at === 0 || !stands(view, at, end, KEYS)) return dropped(lines)
-  const keysStart = at + KEYS.length
-  at = scan.keyReader.readCompact(text, view, keysStart, end, lines.keys)
-  if (at === 0) return dropped(lines)
+  if (at === 0 || !stands(view, at, end, KEYS)) return dropped(scan)
+  at = scan.keyReader.readCompact(text, view, at + KEYS.length, end, lines.keys)
+  if (at === 0) return dropped(scan)
+  const hasOld = stands(view, at, end, OLD)
+  if (hasOld) {
+    at = behindOld(scan, at + OLD.length - 1, end)
+    if (at === INVALID) return dropped(scan)
+  } else if (images !== null && !isInsert) {
+    return dropped(scan)
+  }
   let itemStart = 0
-  let itemEnd = 0
   if (isPut) {
-    if (!stands(view, at, end, ITEM)) return dropped(lines)
+    if (!stands(view, at, end, ITEM)) return dropped(scan)
     itemStart = at + ITEM.length - 1
-    itemEnd = items === null ? itemEndBefore(text, end) : parseItem(items, text, view, itemStart, end, true)
-    at = itemEnd
-    if (itemEnd <= 0 || itemEnd - itemStart > OBJECT_BYTES_MAX) at = -1
+    at = items === null ? itemEndBefore(text, end) : parseItem(items, text, view, itemStart, end, true)
+    if (at <= 0 || at - itemStart > OBJECT_BYTES_MAX) return dropped(scan)
   }
   const lineEnd = at + 1
-  if (at < 0 || text[at] !== CLOSE_OBJECT || (items === null ? lineEnd !== end : text[lineEnd] !== NEWLINE)) {
-    if (isPut && items !== null) dropItem(items)
-    return dropped(lines)
-  }
-  if (isPut && items !== null) keepItem(items)
+  const isEnd = items === null ? lineEnd === end : text[lineEnd] === NEWLINE
+  if (text[at] !== CLOSE_OBJECT || !isEnd) return dropped(scan)
   const row = lines.add(lineNumber, start, lineEnd, isPut ? PUT : REMOVE, seconds)
   lines.itemStart[row] = itemStart
-  lines.itemEnd[row] = itemEnd
-  lines.partition[row] = scan.partitioner.ofKey(lines.keys.bytes, lines.keyStarts[row]!, lines.keys.length)
-  lines.oldPartition[row] = -1
+  lines.itemEnd[row] = isPut ? at : 0
+  addPartitions(scan, row, isPut, isInsert)
+  if (isPut && items !== null) keepItem(items)
   return lineEnd
 }
 
-function dropped(lines: LineColumns): 0 {
+/** Undoes what was read of a line. */
+function dropped({ lines, items, images }: Scan): 0 {
   lines.dropPending()
+  if (items !== null) dropItem(items)
+  if (images !== null) dropItem(images.parser)
   return 0
+}
+
+/** Behind the old image at `start`, whose partition attributes then are in `images`; INVALID where it does not name them all. */
+function behindOld({ text, view, images }: Scan, start: number, end: number): number {
+  if (images === null) {
+    const newline = text.indexOf(NEWLINE, start)
+    return skipValue(text, start, newline < 0 ? end : Math.min(newline, end))
+  }
+  const behind = parseItem(images.parser, text, view, start, end, true)
+  return namesEveryColumn(images.parser) && behind - start <= OBJECT_BYTES_MAX ? behind : INVALID
+}
+
+/** The partitions of the row, whose item and old image are read but not kept. */
+function addPartitions(
+  { lines, partitioner, items, images }: Scan,
+  row: number,
+  isPut: boolean,
+  isInsert: boolean,
+): void {
+  const { bytes, length } = lines.keys
+  const keyStart = lines.keyStarts[row]!
+  lines.partition[row] = -1
+  lines.oldPartition[row] = -1
+  if (images === null) {
+    lines.partition[row] = partitioner.ofKey(bytes, keyStart, length)
+    return
+  }
+  if (!isInsert) lines.oldPartition[row] = images.partitionOf(images.oldBuilders, 0, bytes, keyStart, length)
+  if (isPut) lines.partition[row] = images.partitionOf(images.newBuilders, items!.rows, bytes, keyStart, length)
+  dropItem(images.parser)
 }
 
 /** Where an item ends that is the last member of a line that ends at `end`; 0 where there can be none. */
@@ -309,18 +376,11 @@ function outcomeOf({ text, fields, definition }: Scan, start: number, end: numbe
 /** Makes the row of a line; a rejection, with the pending key and version to be dropped, where something in it is wrong. */
 function appendLine(scan: Scan, parts: LineParts, lineNumber: number, start: number, end: number): Rejection | null {
   const { text, view, lines, definition, partitioner, items } = scan
-  for (const [name, start, end] of [
-    ['item', parts.itemStart, parts.itemEnd],
-    ['old image', parts.oldStart, parts.oldEnd],
-    ['key', parts.keysStart, parts.keysEnd],
-  ] as const) {
-    if (start >= 0 && end - start > OBJECT_BYTES_MAX) {
-      return reject(
-        'line-too-long',
-        `the ${name} has ${end - start} bytes of JSON, at most ${OBJECT_BYTES_MAX} are read`,
-      )
-    }
-  }
+  const tooLong =
+    tooLongObject('item', parts.itemStart, parts.itemEnd) ??
+    tooLongObject('old image', parts.oldStart, parts.oldEnd) ??
+    tooLongObject('key', parts.keysStart, parts.keysEnd)
+  if (tooLong !== null) return tooLong
   const badVersion = appendVersion(scan, parts)
   if (badVersion !== null) return reject('bad-version', badVersion)
   const badKey = scan.keyReader.read(text, parts.keysStart, parts.keysEnd, lines.keys)
@@ -363,6 +423,11 @@ function appendLine(scan: Scan, parts: LineParts, lineNumber: number, start: num
   return null
 }
 
+function tooLongObject(name: string, start: number, end: number): Rejection | null {
+  if (start < 0 || end - start <= OBJECT_BYTES_MAX) return null
+  return reject('line-too-long', `the ${name} has ${end - start} bytes of JSON, at most ${OBJECT_BYTES_MAX} are read`)
+}
+
 /** A label as DynamoDB gives it. Labels are compared as text, so all have one width. */
 const STREAM_LABEL_BYTES = 23
 const STREAM_LABEL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}$/
@@ -374,7 +439,7 @@ function appendVersion(scan: Scan, { stream, sequence }: LineParts): string | nu
       return `the stream's label is ${JSON.stringify(excerpt(stream))}, not of the form 2026-11-22T08:00:00.000`
     }
     scan.headStream = stream
-    scan.head = scan.definition.partitionedByKey ? headOf(scan.definition, stream) : null
+    scan.head = scan.definition.partitionedByKey || scan.images !== null ? headOf(scan.definition, stream) : null
     Buffer.from(scan.headVersion.buffer).write(`${stream}\0`, 'latin1')
   }
   if (!SEQUENCE.test(sequence)) {
