@@ -44,7 +44,7 @@ function addedValuesMax(dictionary: PlainColumn): number {
 
 /** The selected rows, one after the other. Both columns have the layout of `type`; a side that gives no row is not read. */
 export function gather(type: PrimitiveType, stored: Column, incoming: Column, selection: Selection): Column {
-  const taken = rowsTakenFrom(selection, INCOMING)
+  const taken = movesOf(selection).incomingRow.length
   if (taken === 0 && selection.rows === 0) return nullColumn(type, 0)
   if (taken === 0) return gatherAlike(stored, stored, selection)
   if (taken === selection.rows) return gatherAlike(incoming, incoming, selection)
@@ -98,17 +98,6 @@ export function expandDictionary(column: Column): PlainColumn {
   return { ...taken, validity }
 }
 
-function rowsTakenFrom(selection: Selection, side: number): number {
-  let rows = 0
-  let all = 0
-  for (let run = 0; run < selection.runs; run++) {
-    all += selection.length[run]!
-    if (selection.side[run] === side) rows += selection.length[run]!
-  }
-  invariant(all === selection.rows, `runs of ${all} rows in a selection of ${selection.rows}`)
-  return rows
-}
-
 function gatherAlike(stored: Column, incoming: Column, selection: Selection): Column {
   invariant(stored.kind === incoming.kind, `a ${incoming.kind} column for a ${stored.kind} column`)
   const validity = gatherValidity(stored.validity, incoming.validity, selection)
@@ -116,41 +105,102 @@ function gatherAlike(stored: Column, incoming: Column, selection: Selection): Co
   const source = lanesOf(stored)
   const other = lanesOf(incoming as typeof stored)
   const target = newLanes(source, selection.rows * lanesPerRow(stored))
+  const moves = movesOf(selection)
   if (stored.kind === 'fixed')
-    gatherFixed(source as Uint8Array, other as Uint8Array, stored.width, selection, target as Uint8Array)
+    gatherFixed(source as Uint8Array, other as Uint8Array, stored.width, moves, target as Uint8Array)
   else if (source instanceof BigUint64Array)
-    gatherLongs(source, other as BigUint64Array, selection, target as BigUint64Array)
-  else if (source instanceof Uint32Array) gatherWords(source, other as Uint32Array, selection, target as Uint32Array)
-  else gatherFixed(source, other as Uint8Array, 1, selection, target as Uint8Array)
+    gatherLongs(source, other as BigUint64Array, moves, target as BigUint64Array)
+  else if (source instanceof Uint32Array) gatherWords(source, other as Uint32Array, moves, target as Uint32Array)
+  else gatherFixed(source, other as Uint8Array, 1, moves, target as Uint8Array)
   return columnOverLanes(stored, selection.rows, validity, target)
+}
+
+/**
+ * A selection for values of one width, where a row may be written twice: stored rows in runs that reach over replaced rows, then each
+ * incoming row to its place. So many short runs become few long ones, and a loop without a branch.
+ */
+interface Moves {
+  readonly runs: number
+  readonly start: Uint32Array
+  readonly length: Uint32Array
+  readonly to: Uint32Array
+  readonly incomingRow: Uint32Array
+  readonly incomingTo: Uint32Array
+}
+
+function incomingRows(selection: Selection): number {
+  let rows = 0
+  let all = 0
+  for (let run = 0; run < selection.runs; run++) {
+    all += selection.length[run]!
+    if (selection.side[run] === INCOMING) rows += selection.length[run]!
+  }
+  invariant(all === selection.rows, `runs of ${all} rows in a selection of ${selection.rows}`)
+  return rows
+}
+
+/** All columns of a row group are gathered by one selection. */
+const movesBySelection = new WeakMap<Selection, Moves>()
+
+function movesOf(selection: Selection): Moves {
+  let moves = movesBySelection.get(selection)
+  if (moves === undefined) {
+    moves = makeMoves(selection)
+    movesBySelection.set(selection, moves)
+  }
+  return moves
+}
+
+function makeMoves(selection: Selection): Moves {
+  const taken = incomingRows(selection)
+  const start = new Uint32Array(selection.runs)
+  const length = new Uint32Array(selection.runs)
+  const to = new Uint32Array(selection.runs)
+  const incomingRow = new Uint32Array(taken)
+  const incomingTo = new Uint32Array(taken)
+  let runs = 0
+  let incoming = 0
+  let row = 0
+  for (let run = 0; run < selection.runs; run++) {
+    const from = selection.start[run]!
+    const rows = selection.length[run]!
+    if (rows === 0) continue
+    if (selection.side[run] === INCOMING) {
+      for (let i = 0; i < rows; i++, incoming++) {
+        incomingRow[incoming] = from + i
+        incomingTo[incoming] = row + i
+      }
+    } else if (runs > 0 && from - start[runs - 1]! === row - to[runs - 1]!) {
+      length[runs - 1] = row + rows - to[runs - 1]!
+    } else {
+      start[runs] = from
+      length[runs] = rows
+      to[runs++] = row
+    }
+    row += rows
+  }
+  return { runs, start, length, to, incomingRow, incomingTo }
 }
 
 function gatherValidity(stored: Validity, incoming: Validity, selection: Selection): Validity {
   if (stored === null && incoming === null) return null
+  const { runs, start, length, to, incomingRow, incomingTo } = movesOf(selection)
   const target = new Uint8Array((selection.rows + 7) >> 3)
-  let row = 0
-  for (let run = 0; run < selection.runs; run++) {
-    const source = selection.side[run] === INCOMING ? incoming : stored
-    const length = selection.length[run]!
-    if (source === null) setBits(target, row, length)
-    else copyBits(source, selection.start[run]!, target, row, length)
-    row += length
+  for (let run = 0; run < runs; run++) {
+    if (stored === null) setBits(target, to[run]!, length[run]!)
+    else copyBits(stored, start[run]!, target, to[run]!, length[run]!)
+  }
+  for (let i = 0; i < incomingTo.length; i++) {
+    if (isPresent(incoming, incomingRow[i]!)) setBit(target, incomingTo[i]!)
+    else target[incomingTo[i]! >> 3]! &= ~(1 << (incomingTo[i]! & 7))
   }
   return nullIfAllPresent(target, selection.rows)
 }
 
-function gatherLongs(
-  stored: BigUint64Array,
-  incoming: BigUint64Array,
-  selection: Selection,
-  target: BigUint64Array,
-): void {
-  const { runs, side, start, length } = selection
-  let to = 0
-  for (let run = 0; run < runs; run++) {
-    copyLongs(side[run] === INCOMING ? incoming : stored, start[run]!, length[run]!, target, to)
-    to += length[run]!
-  }
+function gatherLongs(stored: BigUint64Array, incoming: BigUint64Array, moves: Moves, target: BigUint64Array): void {
+  const { runs, start, length, to, incomingRow, incomingTo } = moves
+  for (let run = 0; run < runs; run++) copyLongs(stored, start[run]!, length[run]!, target, to[run]!)
+  for (let i = 0; i < incomingTo.length; i++) target[incomingTo[i]!] = incoming[incomingRow[i]!]!
 }
 
 function copyLongs(source: BigUint64Array, start: number, length: number, target: BigUint64Array, to: number): void {
@@ -158,13 +208,10 @@ function copyLongs(source: BigUint64Array, start: number, length: number, target
   else for (let i = 0; i < length; i++) target[to + i] = source[start + i]!
 }
 
-function gatherWords(stored: Uint32Array, incoming: Uint32Array, selection: Selection, target: Uint32Array): void {
-  const { runs, side, start, length } = selection
-  let to = 0
-  for (let run = 0; run < runs; run++) {
-    copyWords(side[run] === INCOMING ? incoming : stored, start[run]!, length[run]!, target, to)
-    to += length[run]!
-  }
+function gatherWords(stored: Uint32Array, incoming: Uint32Array, moves: Moves, target: Uint32Array): void {
+  const { runs, start, length, to, incomingRow, incomingTo } = moves
+  for (let run = 0; run < runs; run++) copyWords(stored, start[run]!, length[run]!, target, to[run]!)
+  for (let i = 0; i < incomingTo.length; i++) target[incomingTo[i]!] = incoming[incomingRow[i]!]!
 }
 
 function copyWords(source: Uint32Array, start: number, length: number, target: Uint32Array, to: number): void {
@@ -172,20 +219,27 @@ function copyWords(source: Uint32Array, start: number, length: number, target: U
   else for (let i = 0; i < length; i++) target[to + i] = source[start + i]!
 }
 
-function gatherFixed(
-  stored: Uint8Array,
-  incoming: Uint8Array,
-  width: number,
-  selection: Selection,
-  target: Uint8Array,
-): void {
-  const { runs, side, start, length } = selection
-  let to = 0
+function gatherFixed(stored: Uint8Array, incoming: Uint8Array, width: number, moves: Moves, target: Uint8Array): void {
+  const { runs, start, length, to, incomingRow, incomingTo } = moves
   for (let run = 0; run < runs; run++) {
-    const bytes = length[run]! * width
-    copyBytes(side[run] === INCOMING ? incoming : stored, start[run]! * width, bytes, target, to)
-    to += bytes
+    copyBytes(stored, start[run]! * width, length[run]! * width, target, to[run]! * width)
   }
+  for (let i = 0; i < incomingTo.length; i++) {
+    copyBytes(incoming, incomingRow[i]! * width, width, target, incomingTo[i]! * width)
+  }
+}
+
+/** So many bytes are copied by four: beyond, a call of `set` is faster. */
+const WORDS_BYTES_MAX = 160
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function copyWordsOfBytes(source: DataView, start: number, length: number, target: DataView, to: number): void {
+  let at = 0
+  for (; at + 4 <= length; at += 4) target.setInt32(to + at, source.getInt32(start + at))
+  for (; at < length; at++) target.setUint8(to + at, source.getUint8(start + at))
 }
 
 function copyBytes(source: Uint8Array, start: number, length: number, target: Uint8Array, to: number): void {
@@ -202,15 +256,20 @@ function gatherBytes(
   const { rows, runs, side, start, length } = selection
   const bytes = newBytes(selectedBytes(stored.starts, incoming.starts, selection))
   const starts = new Uint32Array(rows + 1)
+  const storedView = viewOf(stored.bytes)
+  const incomingView = viewOf(incoming.bytes)
+  const target = viewOf(bytes)
   let row = 0
   let to = 0
   for (let run = 0; run < runs; run++) {
     // An empty run may name a row that its side has not.
     if (length[run] === 0) continue
-    const source = side[run] === INCOMING ? incoming : stored
+    const isIncoming = side[run] === INCOMING
+    const source = isIncoming ? incoming : stored
     const from = source.starts[start[run]!]!
     const runBytes = source.starts[start[run]! + length[run]!]! - from
-    copyBytes(source.bytes, from, runBytes, bytes, to)
+    if (runBytes > WORDS_BYTES_MAX) bytes.set(source.bytes.subarray(from, from + runBytes), to)
+    else copyWordsOfBytes(isIncoming ? incomingView : storedView, from, runBytes, target, to)
     moveStarts(source.starts, start[run]!, length[run]!, starts, row, to - from)
     row += length[run]!
     to += runBytes
@@ -305,11 +364,10 @@ function indexIncoming(dictionary: PlainColumn, incoming: Column, selection: Sel
   const table = dictionaryTable(dictionary, addedValuesMax(dictionary))
   const indexRun = rowIndexer(table, incoming)
   const indices = new Uint32Array(incoming.rows)
-  for (let run = 0; run < selection.runs; run++) {
-    if (selection.side[run] !== INCOMING) continue
-    const start = selection.start[run]!
-    if (!indexRun(start, start + selection.length[run]!, indices)) return null
-  }
+  const { incomingRow } = movesOf(selection)
+  if (incomingRow.length === incoming.rows) {
+    if (!indexRun(0, incoming.rows, indices)) return null
+  } else for (const row of incomingRow) if (!indexRun(row, row + 1, indices)) return null
   return {
     kind: 'dictionary',
     rows: incoming.rows,
