@@ -37,8 +37,6 @@ import {
 import { machine, type Results, summarize, summaryTable, type Timing } from './results.ts'
 import { type TableShape, type Workload, workloadsOf } from './workloads.ts'
 
-const TOMBSTONES = 10_000_000
-
 interface Case {
   readonly size: string
   readonly workload: Workload
@@ -138,7 +136,7 @@ async function makeTable(contestant: Contestant, workload: Workload, base: BaseD
 }
 
 function mergeRemovals(live: string, table: TableShape): void {
-  const lines = removalLines(table, TOMBSTONES)
+  const lines = removalLines(table, table.rows)
   merge(live, lines)
   rmSync(lines, { recursive: true })
 }

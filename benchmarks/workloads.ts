@@ -33,7 +33,7 @@ export interface Workload {
   readonly title: string
   readonly table: TableShape
   readonly changes: ChangeShape
-  /** `rows`: the rows stand; `merged`: the changes are merged already; `nothing`: no table; `tombstones`: 10⁷ removed keys are remembered, too. */
+  /** `rows`: the rows stand; `merged`: the changes are merged already; `nothing`: no table; `tombstones`: as many removed keys are remembered, too. */
   readonly start: 'rows' | 'merged' | 'nothing' | 'tombstones'
   /** Whether the change lines come from another prefix than those that were merged before. */
   readonly again: boolean
