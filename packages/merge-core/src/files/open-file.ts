@@ -2,8 +2,9 @@
 
 import type { Column } from '../columns/column.ts'
 import { constantColumn } from '../columns/constant.ts'
+import { DamagedObjectError } from '../errors.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
-import { decodeColumnIndex, decodeOffsetIndex } from '../parquet/footer.ts'
+import { type ColumnChunk, decodeColumnIndex, decodeOffsetIndex, type RowGroup } from '../parquet/footer.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
 import { bindField, blameFor, type Footer, readFooter } from '../parquet/read-footer.ts'
 import {
@@ -27,12 +28,25 @@ export interface OpenFile {
   readonly footer: Footer
   /** One a row group, in the footer's order; null where the file is not one of ours: nothing is known of its order then. */
   readonly keyRanges: readonly KeyRange[] | null
+  /** The bytes of all page indexes, read when they are asked for first: they lie together, and are small. */
+  readonly pageIndexes: () => Promise<readonly ReadRange[]>
 }
 
 export async function openFile(store: ObjectReader, stored: StoredFile): Promise<OpenFile> {
   const source = await storeSource(store, storeLocation(stored.file.path))
   const footer = await readFooter(source)
-  return { stored, source, footer, keyRanges: keyRangesOf(footer) }
+  let pageIndexes: Promise<readonly ReadRange[]> | null = null
+  return {
+    stored,
+    source,
+    footer,
+    keyRanges: keyRangesOf(footer),
+    pageIndexes: () =>
+      (pageIndexes ??= readRanges(
+        source,
+        footer.rowGroups.flatMap((group) => indexRanges(footer, group)),
+      )),
+  }
 }
 
 /** A row group with its page indexes, to be copied as it stands. */
@@ -44,28 +58,42 @@ export async function keptRowGroup(file: OpenFile, group: number): Promise<KeptR
 
 /** One a column, in the order of the footer; null where it has none. Throws DamagedObjectError. */
 export async function readPageIndexes(
-  { source, footer }: OpenFile,
+  { source, footer, pageIndexes }: OpenFile,
   group: number,
 ): Promise<Pick<KeptRowGroup, 'columnIndexes' | 'offsetIndexes'>> {
-  const rowGroup = footer.rowGroups[group]!
-  const columnRanges = rowGroup.columns.map((chunk) => rangeOf(chunk.columnIndexOffset, chunk.columnIndexLength))
-  const offsetRanges = rowGroup.columns.map((chunk) => rangeOf(chunk.offsetIndexOffset, chunk.offsetIndexLength))
-  const read = await readRanges(
-    source,
-    [...columnRanges, ...offsetRanges].filter((range) => range !== null),
-  )
+  const { columns } = footer.rowGroups[group]!
+  const read = await pageIndexes()
   const decoded = <T>(range: FileRange | null, decode: (bytes: Uint8Array) => T): T | null =>
     range === null
       ? null
       : blameFor(source.path, `page index of row group ${group}`, () => decode(cutRange(read, range)))
   return {
-    columnIndexes: columnRanges.map((range) => decoded(range, decodeColumnIndex)),
-    offsetIndexes: offsetRanges.map((range) => decoded(range, decodeOffsetIndex)),
+    columnIndexes: columns.map((chunk) => decoded(columnIndexRange(footer, chunk), decodeColumnIndex)),
+    offsetIndexes: columns.map((chunk) => decoded(offsetIndexRange(footer, chunk), decodeOffsetIndex)),
   }
 }
 
-function rangeOf(offset: number | undefined, length: number | undefined): FileRange | null {
-  return offset === undefined || length === undefined ? null : { start: offset, end: offset + length }
+function indexRanges(footer: Footer, { columns }: RowGroup): FileRange[] {
+  return columns
+    .flatMap((chunk) => [columnIndexRange(footer, chunk), offsetIndexRange(footer, chunk)])
+    .filter((range) => range !== null)
+}
+
+function columnIndexRange(footer: Footer, { columnIndexOffset, columnIndexLength }: ColumnChunk): FileRange | null {
+  return rangeOf(footer, columnIndexOffset, columnIndexLength)
+}
+
+function offsetIndexRange(footer: Footer, { offsetIndexOffset, offsetIndexLength }: ColumnChunk): FileRange | null {
+  return rangeOf(footer, offsetIndexOffset, offsetIndexLength)
+}
+
+function rangeOf(footer: Footer, offset: number | undefined, length: number | undefined): FileRange | null {
+  if (offset === undefined || length === undefined) return null
+  const end = offset + length
+  if (offset < 0 || length < 0 || end > footer.footerStart) {
+    throw new DamagedObjectError(footer.path, `a page index claims bytes ${offset} to ${end} of ${footer.footerStart}`)
+  }
+  return { start: offset, end }
 }
 
 /** The stored chunks of the fields of a row group, read at once and not decoded. */
