@@ -15,7 +15,7 @@ import { type MergeResult, mergeFiles } from '../src/files/merge-files.ts'
 import type { DataFile } from '../src/iceberg/manifest.ts'
 import type { PartitionValue } from '../src/iceberg/transform.ts'
 import { assembleFile } from '../src/parquet/assemble-file.ts'
-import { decodeColumnIndex, decodeOffsetIndex, decodePageHeader } from '../src/parquet/footer.ts'
+import { decodeColumnIndex, decodeOffsetIndex, decodePageHeader, type PageLocation } from '../src/parquet/footer.ts'
 import { keyRangesEntry } from '../src/parquet/key-ranges.ts'
 import { chunkStart } from '../src/parquet/move-chunk.ts'
 import { type Footer, readFooter } from '../src/parquet/read-footer.ts'
@@ -221,7 +221,10 @@ function columnIn({ type }: Field, values: readonly PartitionValue[], asDictiona
   }
 }
 
-function storedFileOf({ groups, added }: Case): Uint8Array {
+type Damage = (location: PageLocation, page: number) => PageLocation
+
+/** `damage` is done to every offset index. */
+function storedFileOf({ groups, added }: Case, damage: Damage = (location) => location): Uint8Array {
   const then = fieldsThen(added)
   const encoded = groups.map(({ rows, asDictionary }) => {
     const columns = then.map((field) => {
@@ -229,7 +232,9 @@ function storedFileOf({ groups, added }: Case): Uint8Array {
       const values = rows.map((row) => row[at]!)
       return columnIn(field, values, asDictionary)
     })
-    return encodeRowGroup(then, columns, { codec: 'zstd', keyColumns: 1, pageRows: 3 })
+    const encoded = encodeRowGroup(then, columns, { codec: 'zstd', keyColumns: 1, pageRows: 3 })
+    const offsetIndexes = encoded.offsetIndexes.map((index) => ({ pageLocations: index!.pageLocations.map(damage) }))
+    return { ...encoded, offsetIndexes }
   })
   const key = (row: Row) => new TextEncoder().encode(row[0] as string)
   const ranges = groups.map(({ rows }) => ({ first: key(rows[0]!), last: key(rows.at(-1)!) }))
@@ -276,8 +281,7 @@ interface Merged {
   readonly file: Uint8Array | null
 }
 
-async function merge(of: Case): Promise<Merged> {
-  const stored = storedFileOf(of)
+async function merge(of: Case, damage?: Damage, stored = storedFileOf(of, damage)): Promise<Merged> {
   const store = memoryStore({ objects: [[PATH, stored]] })
   const created: Uint8Array[] = []
   const context = {
@@ -400,6 +404,40 @@ describe('a merge into row groups of one of our files', () => {
     await fc.assert(
       fc.asyncProperty(cases, (of) => expectMerged(of, true)),
       { numRuns: 30 },
+    )
+  })
+
+  it('compares by the pages themselves, whatever an offset index says', async () => {
+    const values = attributes.map((field) => poolOf(field).at(-1)!)
+    const nulls = attributes.map(() => null)
+    const rows = Array.from({ length: 12 }, (_, row) => storedRow(2 * row, row === 4 ? values : nulls, 0))
+    const change = {
+      key: 8,
+      operation: PUT,
+      set: new Map(nulls.entries().map(([i, value]) => [i + 1, value])),
+      stream: 1,
+      isStale: false,
+    }
+    const of = { groups: [{ rows, asDictionary: false }], changes: [change], added: 0 }
+    const { file } = await merge(of, (location, page) => ({
+      ...location,
+      firstRowIndex: page === 0 ? 0 : 3 * page + 2,
+    }))
+    expect(await readOurs(fields, file!)).toEqual(textsOf(expectedOf(of).rows))
+  })
+
+  it('is refused where a chunk that would be kept is damaged', async () => {
+    const nulls = attributes.map(() => null)
+    const rows = Array.from({ length: 12 }, (_, row) => storedRow(2 * row, nulls, 0))
+    const change = { key: 8, operation: PUT, set: new Map(), stream: 1, isStale: false }
+    const of = { groups: [{ rows, asDictionary: false }], changes: [change], added: 0 }
+    const { stored } = await merge(of)
+    const { rowGroups } = await readFooter(bytesSource('stored', stored))
+    const { dataPageOffset, totalCompressedSize } = rowGroups[0]!.columns[position('c5')]!.metaData!
+    const flipped = stored.slice()
+    flipped[dataPageOffset + totalCompressedSize - 1]! ^= 1
+    await expect(merge(of, undefined, flipped)).rejects.toThrow(
+      /row group 0, column "c5": .* does not match its checksum/,
     )
   })
 })

@@ -10,13 +10,15 @@ import type { Column } from '../columns/column.ts'
 import { INCOMING, type Selection } from '../columns/gather.ts'
 import { invariant } from '../invariant.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
-import type { OffsetIndex, RowGroup } from '../parquet/footer.ts'
+import type { RowGroup } from '../parquet/footer.ts'
 import type { KeptChunk } from '../parquet/move-chunk.ts'
 import {
+  type ChunkPage,
   type ChunkTask,
   cutRange,
   decodeChunk,
   decodePage,
+  findPages,
   type ReadRange,
   type RowGroupTask,
 } from '../parquet/read-row-group.ts'
@@ -110,30 +112,27 @@ function replacedRows({ rows, runs, side, start, length }: Selection): ReplacedR
 
 /** Whether the replaced rows lie in few pages of the chunk, and each holds what comes. */
 function pagesStay(
-  { task, read, indexes }: StoredRowGroup,
+  { task, read }: StoredRowGroup,
   chunk: ChunkTask,
   incoming: Column,
   replaced: ReplacedRows,
 ): boolean {
-  const offsetIndex = indexes.offsetIndexes[chunk.stored!.column]!
-  if (offsetIndex === null) return false
-  const parts = partsByPage(offsetIndex, replaced.stored)
-  if (parts.length > offsetIndex.pageLocations.length * COMPARED_PAGES_MAX) return false
+  const pages = findPages(task, chunk, read)
+  const parts = partsByPage(pages, replaced.stored)
+  if (parts.length > pages.length * COMPARED_PAGES_MAX) return false
   return parts.every(({ page, from, to }) => {
-    const { firstRow, column } = decodePage(task, chunk, read, offsetIndex, page)
-    const rows = replaced.stored.subarray(from, to).map((row) => row - firstRow)
-    return holdSameValues(column, rows, incoming, replaced.incoming.subarray(from, to))
+    const rows = replaced.stored.subarray(from, to).map((row) => row - page.firstRow)
+    return holdSameValues(decodePage(task, chunk, page), rows, incoming, replaced.incoming.subarray(from, to))
   })
 }
 
 /** The pages with any of the ascending rows, and which of the rows: [from, to). */
-function partsByPage({ pageLocations }: OffsetIndex, rows: Uint32Array): { page: number; from: number; to: number }[] {
-  const parts: { page: number; from: number; to: number }[] = []
+function partsByPage(pages: readonly ChunkPage[], rows: Uint32Array): { page: ChunkPage; from: number; to: number }[] {
+  const parts: { page: ChunkPage; from: number; to: number }[] = []
   let from = 0
-  for (let page = 0; page < pageLocations.length; page++) {
-    const endRow = pageLocations[page + 1]?.firstRowIndex ?? Number.POSITIVE_INFINITY
+  for (const page of pages) {
     let to = from
-    while (to < rows.length && rows[to]! < endRow) to++
+    while (to < rows.length && rows[to]! < page.firstRow + page.rows) to++
     if (to > from) parts.push({ page, from, to })
     from = to
   }

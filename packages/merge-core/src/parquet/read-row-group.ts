@@ -5,8 +5,8 @@ import { nullColumn } from '../columns/constant.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
 import { decodeColumnChunk } from './decode/column-chunk.ts'
-import type { ColumnMetaData, OffsetIndex, RowGroup, SchemaElement } from './footer.ts'
-import { malformed } from './malformed.ts'
+import { splitPages } from './decode/pages.ts'
+import type { ColumnMetaData, RowGroup, SchemaElement } from './footer.ts'
 import {
   type ByteSource,
   bindField,
@@ -164,28 +164,40 @@ export function decodeChunk(task: RowGroupTask, { field, stored }: ChunkTask, re
   )
 }
 
-/** Decodes one page of a chunk by its offset index: the chunk's rows from `firstRow` on. Throws DamagedObjectError. */
+/** A data page of a chunk. */
+export interface ChunkPage {
+  readonly firstRow: number
+  readonly rows: number
+  /** The page with what it takes to decode it: its dictionary, if any. */
+  readonly bytes: readonly Uint8Array[]
+}
+
+/** The data pages of a chunk, found by walking their headers, which checks their checksums. Throws DamagedObjectError. */
+export function findPages(task: RowGroupTask, { field, stored }: ChunkTask, read: readonly ReadRange[]): ChunkPage[] {
+  const bytes = cutRange(read, stored!.range)
+  const { dictionary, data } = blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
+    splitPages(bytes, task.rows),
+  )
+  const dictionaryBytes = bytes.subarray(0, dictionary?.end ?? 0)
+  let start = dictionaryBytes.length
+  let firstRow = 0
+  return data.map(({ end, values }) => {
+    const page = { firstRow, rows: values, bytes: [dictionaryBytes, bytes.subarray(start, end)] }
+    start = end
+    firstRow += values
+    return page
+  })
+}
+
+/** Decodes the rows of one page of a chunk of the task. Throws DamagedObjectError. */
 export function decodePage(
   task: RowGroupTask,
   { field, stored }: ChunkTask,
-  read: readonly ReadRange[],
-  { pageLocations }: OffsetIndex,
-  page: number,
-): { readonly firstRow: number; readonly column: Column } {
-  const { range, codec, element } = stored!
-  const bytes = cutRange(read, range)
-  const { offset, compressedPageSize, firstRowIndex: firstRow } = pageLocations[page]!
-  const endRow = pageLocations[page + 1]?.firstRowIndex ?? task.rows
-  return blameFor(task.path, `row group ${task.group}, column "${field.name}", page ${page}`, () => {
-    const dictionaryEnd = pageLocations[0]!.offset - range.start
-    const start = offset - range.start
-    const end = start + compressedPageSize
-    if (dictionaryEnd < 0 || start < dictionaryEnd || end < start || end > bytes.length || endRow <= firstRow)
-      malformed(`the offset index puts it at ${offset}, ${compressedPageSize} bytes from row ${firstRow}`)
-    // A chunk of this page alone.
-    const chunk = Buffer.concat([bytes.subarray(0, dictionaryEnd), bytes.subarray(start, end)])
-    return { firstRow, column: decodeColumnChunk(chunk, codec, element, endRow - firstRow, field.type) }
-  })
+  { firstRow, rows, bytes }: ChunkPage,
+): Column {
+  const { codec, element } = stored!
+  const place = `row group ${task.group}, column "${field.name}", rows from ${firstRow}`
+  return blameFor(task.path, place, () => decodeColumnChunk(Buffer.concat(bytes), codec, element, rows, field.type))
 }
 
 export function cutRange(read: readonly ReadRange[], { start, end }: FileRange): Uint8Array {
