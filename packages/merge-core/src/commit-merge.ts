@@ -5,23 +5,21 @@
 
 import { APPLIED, DEFERRED, QUARANTINED, STALE, SUPERSEDED, TTL_KEPT, tombstonesOf } from './change/fold.ts'
 import type { QuarantinedLine } from './change/scanned-lines.ts'
+import { commitSnapshot, nextSnapshotId, stateFolderFor } from './commit-snapshot.ts'
 import type { GroupedBatch } from './fold-batch.ts'
-import { advanceMain } from './iceberg/catalog.ts'
-import { currentSnapshot, snapshotById } from './iceberg/metadata.ts'
-import { newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
+import { snapshotById } from './iceberg/metadata.ts'
 import { invariant } from './invariant.ts'
 import { lineText, readTextAgain } from './landing/read-landing.ts'
 import type { MergedBatch } from './merge-batch.ts'
 import { addToLedger, type LedgerEntry } from './protected/ledger.ts'
 import { type QuarantinedLines, quarantineObject, writeQuarantine } from './protected/quarantine.ts'
-import { formatStateFiles, type StateFile, type StateFolder } from './protected/state-file.ts'
+import type { StateFolder } from './protected/state-file.ts'
 import { addTombstones } from './protected/tombstones.ts'
 import { addCounts, type CommitReport, type LineCounts, noLines } from './report.ts'
 import type { ObjectStore } from './store/object-store.ts'
-import { createObject, failureError } from './store/stored-object.ts'
 import { idleDeletes } from './stored-files.ts'
 import type { Table } from './table.ts'
-import { PROPERTY, type TableState } from './table-state.ts'
+import type { TableState } from './table-state.ts'
 
 /** A commit that went out, with what to report should it turn out to have been made. */
 export interface CommitAttempt {
@@ -47,15 +45,8 @@ export async function commitMerge(
   commitId: string,
   attempt: number,
 ): Promise<CommitOutcome> {
-  const { environment } = table
-  const { store } = environment
-  const { metadata } = state.loaded
-  const snapshotId = newSnapshotId(metadata, environment.random)
-  const folder: StateFolder = {
-    store,
-    location: state.stateFolder,
-    newName: () => `${commitId}-${attempt}-${environment.uuid().slice(0, 8)}`,
-  }
+  const snapshotId = nextSnapshotId(table, state)
+  const folder = stateFolderFor(table, state, commitId, attempt)
   const counts = countsByObject(merged)
   const entries = await ledgerEntries(folder, merged, counts, commitId, snapshotId)
   const report = reportOf(merged, counts, commitId, snapshotId, entries)
@@ -69,66 +60,23 @@ export async function commitMerge(
     (line) => merged.lineClass[line] === DEFERRED,
   )
   const keyFields = state.fields.slice(0, state.definition.keyColumns)
-  const lists = `${folder.location}/lists/${folder.newName()}.json`
   const removed = merged.results.flatMap((result) => result.removed.map((file) => file.path))
-  // Nothing of all this is named by anything before the commit, so the order in which it is written is free.
-  const [snapshot, { tombstoneFiles, ledgerFiles }] = await Promise.all([
-    prepareSnapshot({
-      store,
-      metadata,
-      live: merged.live,
-      removed: [...removed, ...idleDeletes(merged.live, removed)],
-      added: merged.results.flatMap((result) => result.added),
-      summary: { [PROPERTY.commitId]: commitId, 'lastwrite.state-lists': lists, ...summaryCounts(report.lines) },
-      snapshotId,
-      nowMs: environment.nowMs(),
-      uuid: environment.uuid(),
-    }),
-    writeState(),
-  ])
-  const properties = {
-    [PROPERTY.tombstones]: formatStateFiles(tombstoneFiles),
-    [PROPERTY.ledger]: formatStateFiles(ledgerFiles),
-    [PROPERTY.commitId]: commitId,
-    [PROPERTY.snapshot]: `${snapshotId} ${snapshot['sequence-number']}`,
-  }
-  const result = await table.catalog.commit(
-    state.loaded,
-    [...advanceMain(snapshot), { action: 'set-properties', updates: properties }],
-    [
-      { type: 'assert-table-uuid', uuid: metadata['table-uuid'] },
-      {
-        type: 'assert-ref-snapshot-id',
-        ref: 'main',
-        'snapshot-id': currentSnapshot(metadata)?.['snapshot-id'] ?? null,
-      },
-      { type: 'assert-current-schema-id', 'current-schema-id': metadata['current-schema-id'] },
-      { type: 'assert-default-spec-id', 'default-spec-id': metadata['default-spec-id'] },
-    ],
-  )
-  if (result.kind === 'failed') throw failureError(table.location, 'committing', result.failure)
-  return { outcome: result.kind === 'committed' ? 'committed' : 'lost', attempt: { snapshot: snapshotId, report } }
-
-  async function writeState() {
-    const [tombstoneFiles, ledgerFiles] = await Promise.all([
-      addTombstones(folder, state.tombstoneFiles, keyFields, tombstones),
-      addToLedger(folder, state.ledgerFiles, entries),
-    ])
-    await writeStateLists(store, lists, state, tombstoneFiles, ledgerFiles)
-    return { tombstoneFiles, ledgerFiles }
-  }
-}
-
-/** One small file that a rollback can take the state of this snapshot from: the properties hold only the newest. */
-async function writeStateLists(
-  store: ObjectStore,
-  path: string,
-  state: TableState,
-  tombstones: readonly StateFile[],
-  ledger: readonly StateFile[],
-): Promise<void> {
-  const lists = { format: 1, tombstones, ledger, watermark: state.watermark, floor: state.floor }
-  await createObject(store, path, Buffer.from(JSON.stringify(lists)))
+  const outcome = await commitSnapshot(table, state, folder, {
+    commitId,
+    snapshotId,
+    live: merged.live,
+    removed: [...removed, ...idleDeletes(merged.live, removed)],
+    added: merged.results.flatMap((result) => result.added),
+    summary: summaryCounts(report.lines),
+    writeState: async () => {
+      const [tombstoneFiles, ledger] = await Promise.all([
+        addTombstones(folder, state.tombstoneFiles, keyFields, tombstones),
+        addToLedger(folder, state.ledgerFiles, entries),
+      ])
+      return { tombstones: tombstoneFiles, ledger, watermark: state.watermark, floor: state.floor }
+    },
+  })
+  return { outcome, attempt: { snapshot: snapshotId, report } }
 }
 
 /** The entries of all objects whose every line has found its class for good; what is bad of them is in quarantine by then. */

@@ -25,8 +25,12 @@ export const PROPERTY = {
   watermark: 'lastwrite.watermark',
   floor: 'lastwrite.floor',
   commitId: 'lastwrite.commit-id',
+  /** Export and progress of an unfinished backfill. */
+  backfill: 'lastwrite.backfill',
   snapshot: 'lastwrite.snapshot',
 } as const
+/** What a snapshot's summary calls the file of its protected state (protected/state-lists.ts). */
+export const STATE_LISTS = 'lastwrite.state-lists'
 
 /** What a table is at one moment. */
 export interface TableState {
@@ -46,8 +50,20 @@ export interface TableState {
 
 /** The table's state by its newest metadata. Throws InputError where there is no table, or not one of lastwrite's. */
 export async function loadState({ location, catalog }: Pick<Table, 'location' | 'catalog'>): Promise<TableState> {
+  const state = stateOf(location, await loadTable({ location, catalog }))
+  checkHistory(location, state.loaded)
+  return state
+}
+
+/** The table's newest metadata. Throws InputError where there is no table. */
+export async function loadTable({ location, catalog }: Pick<Table, 'location' | 'catalog'>): Promise<LoadedTable> {
   const loaded = await catalog.load()
   if (loaded === null) throw new InputError(`${location}: there is no table; create it with "lastwrite init"`)
+  return loaded
+}
+
+/** The state by one metadata, whether main descends from the snapshot that it belongs to or somebody went back behind it. */
+export function stateOf(location: string, loaded: LoadedTable): TableState {
   const { metadata } = loaded
   const properties = metadata.properties ?? {}
   const format = properties[PROPERTY.format]
@@ -67,7 +83,6 @@ export async function loadState({ location, catalog }: Pick<Table, 'location' | 
   }
   const declared = parseTableDefinition(properties[PROPERTY.definition] ?? '')
   checkSpec(location, defaultSpec(metadata), declared)
-  checkHistory(location, loaded)
   const fields = tableFields(location, currentSchema(metadata), declared)
   const definition = widened(location, declared, fields)
   return {

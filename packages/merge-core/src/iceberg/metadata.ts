@@ -38,6 +38,7 @@ export interface MetadataLogEntry {
 /** A statistics file (puffin) of one snapshot; the rest is carried along. */
 export interface StatisticsFile {
   readonly 'snapshot-id': bigint
+  readonly 'statistics-path'?: string
 }
 
 export interface TableMetadata {

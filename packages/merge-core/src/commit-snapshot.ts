@@ -1,0 +1,124 @@
+// The one home of commits that change protected state. A new snapshot, and properties that name the state that belongs to it, move in
+// by one compare-and-set, whatever else the commit does. A REST catalog compares no properties: that main, the schema and the spec
+// are as they were seen is what guards them.
+
+import { advanceMain, type TableUpdate } from './iceberg/catalog.ts'
+import type { DataFile } from './iceberg/manifest.ts'
+import { currentSnapshot } from './iceberg/metadata.ts'
+import { type LiveFiles, newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
+import { formatStateFiles, type StateFolder } from './protected/state-file.ts'
+import { type ProtectedState, writeStateLists } from './protected/state-lists.ts'
+import { failureError } from './store/stored-object.ts'
+import type { Table } from './table.ts'
+import { PROPERTY, STATE_LISTS, type TableState } from './table-state.ts'
+
+export interface SnapshotCommit {
+  readonly commitId: string
+  readonly snapshotId: bigint
+  /** The files that the new snapshot starts from, and the snapshot that it descends from: those of main, or of one to go back to. */
+  readonly live: LiveFiles
+  /** Paths of live data files or delete files. */
+  readonly removed: readonly string[]
+  readonly added: readonly DataFile[]
+  /** Goes into the snapshot's summary. */
+  readonly summary: Readonly<Record<string, string>>
+  /** Writes state files; answers the state from then on. */
+  readonly writeState: (folder: StateFolder) => Promise<ProtectedState>
+  /** Applied before the snapshot is added. */
+  readonly first?: readonly TableUpdate[]
+  /** The schema of the snapshot, where `first` makes another one current. */
+  readonly schemaId?: number
+  /** Names of properties that go. */
+  readonly removeProperties?: readonly string[]
+}
+
+/** An id for the snapshot of the next attempt. */
+export function nextSnapshotId(table: Table, { loaded }: TableState): bigint {
+  return newSnapshotId(loaded.metadata, table.environment.random)
+}
+
+/** Where an attempt writes its state files. */
+export function stateFolderFor(table: Table, state: TableState, commitId: string, attempt: number): StateFolder {
+  return {
+    store: table.environment.store,
+    location: state.stateFolder,
+    newName: () => `${commitId}-${attempt}-${table.environment.uuid().slice(0, 8)}`,
+  }
+}
+
+/**
+ * Commits on top of `state`. `lost`: another writer was first, or nobody knows: reload, and look for the snapshot's id.
+ * @throws TryAgainError, InputError, DamagedObjectError where nothing was committed and reloading does not help
+ */
+export async function commitSnapshot(
+  table: Table,
+  state: TableState,
+  folder: StateFolder,
+  commit: SnapshotCommit,
+): Promise<'committed' | 'lost'> {
+  const { environment, catalog } = table
+  const { metadata } = state.loaded
+  const { commitId, snapshotId } = commit
+  const lists = `${folder.location}/lists/${folder.newName()}.json`
+  // Nothing of all this is named by anything before the commit, so the order in which it is written is free.
+  const [snapshot, protectedState] = await Promise.all([
+    prepareSnapshot({
+      store: environment.store,
+      metadata: { ...metadata, 'current-schema-id': commit.schemaId ?? metadata['current-schema-id'] },
+      live: commit.live,
+      removed: commit.removed,
+      added: commit.added,
+      summary: { [PROPERTY.commitId]: commitId, [STATE_LISTS]: lists, ...commit.summary },
+      snapshotId,
+      nowMs: environment.nowMs(),
+      uuid: environment.uuid(),
+    }),
+    writeState(),
+  ])
+  const properties = {
+    ...stateProperties(protectedState),
+    [PROPERTY.commitId]: commitId,
+    [PROPERTY.snapshot]: `${snapshotId} ${snapshot['sequence-number']}`,
+  }
+  const going = [...Object.keys(metadata.properties ?? {})].filter(
+    (name) => commit.removeProperties?.includes(name) || (STATE_NUMBERS.includes(name) && !(name in properties)),
+  )
+  const result = await catalog.commit(
+    state.loaded,
+    [
+      ...(commit.first ?? []),
+      ...advanceMain(snapshot),
+      { action: 'set-properties', updates: properties },
+      ...(going.length > 0 ? [{ action: 'remove-properties', removals: going } as const] : []),
+    ],
+    [
+      { type: 'assert-table-uuid', uuid: metadata['table-uuid'] },
+      {
+        type: 'assert-ref-snapshot-id',
+        ref: 'main',
+        'snapshot-id': currentSnapshot(metadata)?.['snapshot-id'] ?? null,
+      },
+      { type: 'assert-current-schema-id', 'current-schema-id': metadata['current-schema-id'] },
+      { type: 'assert-default-spec-id', 'default-spec-id': metadata['default-spec-id'] },
+    ],
+  )
+  if (result.kind === 'failed') throw failureError(table.location, 'committing', result.failure)
+  return result.kind === 'committed' ? 'committed' : 'lost'
+
+  async function writeState(): Promise<ProtectedState> {
+    const written = await commit.writeState(folder)
+    await writeStateLists(environment.store, lists, written)
+    return written
+  }
+}
+
+const STATE_NUMBERS: readonly string[] = [PROPERTY.watermark, PROPERTY.floor]
+
+function stateProperties({ tombstones, ledger, watermark, floor }: ProtectedState): Record<string, string> {
+  return {
+    [PROPERTY.tombstones]: formatStateFiles(tombstones),
+    [PROPERTY.ledger]: formatStateFiles(ledger),
+    ...(watermark !== null && { [PROPERTY.watermark]: String(watermark) }),
+    ...(floor !== null && { [PROPERTY.floor]: String(floor) }),
+  }
+}
