@@ -2,7 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { DONE, describeError, exitCodeOf, FIX_INPUT } from './exit-codes.ts'
-import { dropFlagsThatAreOff } from './options.ts'
+import { dropFlagsThatAreOff, withStoreOptions } from './options.ts'
 
 const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   init: {
@@ -68,7 +68,7 @@ async function programFor(named: string | undefined): Promise<Command> {
     .addHelpText('after', EPILOGUE)
     .exitOverride()
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = name === named ? await load() : new Command(name)
+    const command = name === named ? withStoreOptions(await load()) : new Command(name)
     program.addCommand(command.summary(summary).copyInheritedSettings(program))
   }
   return program

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
-export const TABLE_ARGUMENT = 'location of the table: a folder such as ./lake/orders'
+export const TABLE_ARGUMENT = 'location of the table: a folder such as ./lake/orders, or s3://bucket/orders'
 
 export interface OutputOptions {
   readonly json?: true
@@ -18,8 +18,31 @@ export function quietOption(): Option {
   return new Option('--quiet', 'print warnings and errors only').env('LASTWRITE_QUIET')
 }
 
+export interface StoreOptions {
+  readonly endpoint?: string
+  readonly region?: string
+  readonly bucketOwner?: string
+}
+
+/** Adds what a command needs to reach a table on S3. */
+export function withStoreOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--endpoint <url>', "an S3 server other than Amazon's, such as http://127.0.0.1:7070").env(
+        'LASTWRITE_ENDPOINT',
+      ),
+    )
+    .addOption(new Option('--region <name>', "the buckets' region; else as AWS_REGION says").env('LASTWRITE_REGION'))
+    .addOption(
+      new Option('--bucket-owner <account>', 'refuse buckets of any other account').env('LASTWRITE_BUCKET_OWNER'),
+    )
+}
+
 export function landingOption(): Option {
-  return new Option('--landing <prefix>', 'folder where change lines land; may be given several times')
+  return new Option(
+    '--landing <prefix>',
+    'folder where change lines land, or s3://bucket/landing/; may be given several times',
+  )
     .env('LASTWRITE_LANDING')
     .argParser((prefix: string, before: readonly string[] | undefined) => [...(before ?? []), prefix])
     .makeOptionMandatory()

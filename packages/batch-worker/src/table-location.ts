@@ -6,17 +6,21 @@ import { InputError } from '@lastwrite/merge-core'
 
 /** `./lake/orders` → `file:///home/me/lake/orders`. Throws an InputError for a store that this program cannot reach. */
 export function toLocation(text: string): string {
-  if (text.startsWith('file:///')) return text
+  if (text.startsWith('file:///') || /^s3:\/\/[^/]/.test(text)) return text
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]
   if (scheme !== undefined) {
-    throw new InputError(`${text}: no store for "${scheme}:"; write a local folder, for example ./lake/orders`)
+    throw new InputError(
+      `${text}: no store for "${scheme}:"; write a local folder, for example ./lake/orders, or s3://bucket/orders`,
+    )
   }
   if (text === '') throw new InputError('the location is empty; write a local folder, for example ./lake/orders')
   return `file://${resolve(text)}`
 }
 
-/** `file:///home/me/lake/orders` → `/home/me/lake/orders`. */
+/** `file:///home/me/lake/orders` → `/home/me/lake/orders`. Throws an InputError for what lies elsewhere. */
 export function toPath(location: string): string {
+  if (!location.startsWith('file://'))
+    throw new InputError(`${location}: no local file; only those can be queried here`)
   return location.slice('file://'.length)
 }
 
@@ -26,8 +30,12 @@ export function toPath(location: string): string {
  */
 export async function toLandingPrefix(text: string): Promise<string> {
   const location = toLocation(text)
+  // S3 has no folders that could be missing: the merge warns where it finds no object.
+  if (location.startsWith('s3://')) return withSlash(location)
   const found = await stat(toPath(location)).catch(() => null)
   if (found === null) throw new InputError(`landing ${text}: no such folder; correct --landing, or create the folder`)
   if (!found.isDirectory()) throw new InputError(`landing ${text}: is a file; give the folder that it lies in`)
-  return location.endsWith('/') ? location : `${location}/`
+  return withSlash(location)
 }
+
+const withSlash = (location: string): string => (location.endsWith('/') ? location : `${location}/`)

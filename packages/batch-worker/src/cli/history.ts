@@ -1,7 +1,7 @@
 import { tableHistory } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
-import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
+import { example, jsonOption, type StoreOptions, TABLE_ARGUMENT } from '../options.ts'
 import { count, print, printJson } from '../print.ts'
 import { printTable } from '../print-table.ts'
 
@@ -14,8 +14,8 @@ export function historyCommand(): Command {
     .action(history)
 }
 
-async function history(text: string, options: { readonly json?: true }): Promise<void> {
-  const snapshots = [...(await tableHistory(await openTableAt(text)))].reverse()
+async function history(text: string, options: StoreOptions & { readonly json?: true }): Promise<void> {
+  const snapshots = [...(await tableHistory(await openTableAt(text, options)))].reverse()
   if (options.json) return printJson(snapshots)
   if (snapshots.length === 0) return print('no snapshot yet; the first merge makes one')
   const inSummary = (summary: Record<string, string>, name: string) =>

@@ -8,13 +8,14 @@ import {
   noFsyncOption,
   type OutputOptions,
   quietOption,
+  type StoreOptions,
   TABLE_ARGUMENT,
   type WriteOptions,
 } from '../options.ts'
 import { print, printJson } from '../print.ts'
 import { toLocation } from '../table-location.ts'
 
-interface InitOptions extends OutputOptions, WriteOptions {
+interface InitOptions extends OutputOptions, StoreOptions, WriteOptions {
   readonly definition: string
 }
 
@@ -44,7 +45,7 @@ orders.table.json:
 async function init(text: string, options: InitOptions): Promise<void> {
   const location = toLocation(text)
   const definition = parseTableDefinition(await readDefinition(options.definition))
-  await createTable(location, definition, workerEnvironment({ durable: options.fsync }))
+  await createTable(location, definition, workerEnvironment(options))
   const partitions = definition.partitionBy.map((field) => field.name)
   if (options.json) printJson({ table: definition.table, location, partitions })
   else if (!options.quiet) {

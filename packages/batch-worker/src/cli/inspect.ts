@@ -1,7 +1,7 @@
 import { formatPrimitiveType, loadState, type StateFile, snapshotFiles, snapshotIdOf } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
-import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
+import { example, jsonOption, type StoreOptions, TABLE_ARGUMENT } from '../options.ts'
 import { byteSize, count, counted, isoTime, partitionName, print, printFacts, printJson } from '../print.ts'
 import { printTable } from '../print-table.ts'
 
@@ -13,8 +13,8 @@ export function inspectCommand(): Command {
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(jsonOption('all of it'))
     .addHelpText('after', example('lastwrite inspect ./lake/orders'))
-    .action(async (text: string, options: { readonly json?: true }) => {
-      const inspected = await inspect(text)
+    .action(async (text: string, options: StoreOptions & { readonly json?: true }) => {
+      const inspected = await inspect(text, options)
       if (options.json) printJson(inspected)
       else printInspected(inspected)
     })
@@ -29,8 +29,8 @@ interface PartitionSize {
 
 type Inspected = Awaited<ReturnType<typeof inspect>>
 
-async function inspect(text: string) {
-  const table = await openTableAt(text)
+async function inspect(text: string, options: StoreOptions) {
+  const table = await openTableAt(text, options)
   const state = await loadState(table)
   const { definition } = state
   const partitions = partitionSizes(await snapshotFiles(table))

@@ -12,6 +12,7 @@ import {
   type OutputOptions,
   profileOption,
   quietOption,
+  type StoreOptions,
   TABLE_ARGUMENT,
   threadsOption,
   type WriteOptions,
@@ -22,7 +23,7 @@ import { showProgress } from '../progress.ts'
 import { toLandingPrefix } from '../table-location.ts'
 import { planAndPrint } from './plan.ts'
 
-interface MergeOptions extends OutputOptions, WriteOptions {
+interface MergeOptions extends OutputOptions, StoreOptions, WriteOptions {
   readonly dryRun?: true
   readonly threads: number
   readonly memory: number
@@ -48,7 +49,7 @@ export function mergeCommand(): Command {
 }
 
 async function merge(text: string, options: MergeOptions, command: Command): Promise<void> {
-  const table = await openTableAt(text, { durable: options.fsync })
+  const table = await openTableAt(text, options)
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
   if (options.dryRun) return planAndPrint(table, landing, options)
   const progress = await showProgress(options)

@@ -1,7 +1,15 @@
 import { planMerge, type Table } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
 import { openTableAt } from '../open-table.ts'
-import { example, jsonOption, landingOption, landingPrefixes, type OutputOptions, TABLE_ARGUMENT } from '../options.ts'
+import {
+  example,
+  jsonOption,
+  landingOption,
+  landingPrefixes,
+  type OutputOptions,
+  type StoreOptions,
+  TABLE_ARGUMENT,
+} from '../options.ts'
 import { printJson } from '../print.ts'
 import { printPlan } from '../print-plan.ts'
 import { showProgress } from '../progress.ts'
@@ -22,8 +30,8 @@ export function planCommand(): Command {
     .action(plan)
 }
 
-async function plan(text: string, options: OutputOptions, command: Command): Promise<void> {
-  const table = await openTableAt(text)
+async function plan(text: string, options: OutputOptions & StoreOptions, command: Command): Promise<void> {
+  const table = await openTableAt(text, options)
   await planAndPrint(table, await Promise.all(landingPrefixes(command).map(toLandingPrefix)), options)
 }
 

@@ -1,7 +1,7 @@
 import { loadState, nameMappingOf, snapshotFiles, snapshotIdOf } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
-import { example, jsonOption, snapshotOption, TABLE_ARGUMENT } from '../options.ts'
+import { example, jsonOption, type StoreOptions, snapshotOption, TABLE_ARGUMENT } from '../options.ts'
 import { counted, print, toJson } from '../print.ts'
 import { printTable } from '../print-table.ts'
 import { type QueryResult, querySnapshot } from '../query-snapshot.ts'
@@ -10,7 +10,7 @@ import { toPath } from '../table-location.ts'
 const ROWS_SHOWN_MAX = 200
 const CELL_CHARACTERS_MAX = 100
 
-interface SqlOptions {
+interface SqlOptions extends StoreOptions {
   readonly json?: true
   readonly snapshot?: bigint
 }
@@ -32,7 +32,7 @@ export function sqlCommand(): Command {
 }
 
 async function sql(text: string, query: string, options: SqlOptions): Promise<void> {
-  const table = await openTableAt(text)
+  const table = await openTableAt(text, options)
   const state = await loadState(table)
   const snapshot = options.snapshot ?? snapshotIdOf(state)
   const files = snapshot === null ? [] : await snapshotFiles(table, { snapshot })

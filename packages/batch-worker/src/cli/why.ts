@@ -2,10 +2,10 @@ import { explainKey, type Field, type KeyExplanation, keyFromJson, loadState } f
 import { Command, Option } from 'commander'
 import { jsonValue } from '../json-value.ts'
 import { openTableAt } from '../open-table.ts'
-import { example, jsonOption, TABLE_ARGUMENT } from '../options.ts'
+import { example, jsonOption, type StoreOptions, TABLE_ARGUMENT } from '../options.ts'
 import { counted, isoTime, print, printFacts, printJson, toJson } from '../print.ts'
 
-interface WhyOptions {
+interface WhyOptions extends StoreOptions {
   readonly key: string
   readonly json?: true
 }
@@ -23,7 +23,7 @@ export function whyCommand(): Command {
 }
 
 async function why(text: string, options: WhyOptions): Promise<void> {
-  const table = await openTableAt(text)
+  const table = await openTableAt(text, options)
   const { fields } = await loadState(table)
   const explained = await explainKey(table, keyFromJson(table.definition, options.key))
   const answer = { ...explained, rows: explained.rows.map((row) => ({ ...row, row: shownRow(fields, row.row) })) }

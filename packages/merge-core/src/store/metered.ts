@@ -8,11 +8,7 @@ export type { Traffic } from './traffic.ts'
  * requests, and what it was asked to copy it may have to read); of others each call is one request.
  */
 export function meteredStore(store: ObjectStore): { readonly store: ObjectStore; readonly traffic: Readonly<Traffic> } {
-  const counted = store.traffic
-  if (counted !== undefined) {
-    const before = addTraffic(noTraffic(), counted)
-    return { store, traffic: since(counted, before) }
-  }
+  if (store.traffic !== undefined) return { store, traffic: trafficSince(store, store.traffic) }
   const traffic = noTraffic()
   return {
     traffic,
@@ -50,9 +46,10 @@ export function meteredStore(store: ObjectStore): { readonly store: ObjectStore;
   }
 }
 
-/** What was counted since, at each look. */
-function since(counted: Readonly<Traffic>, before: Readonly<Traffic>): Readonly<Traffic> {
-  const difference = () => addTraffic(addTraffic(noTraffic(), counted), before, -1)
+/** At each look what was counted by then. */
+function trafficSince(store: ObjectStore, start: Readonly<Traffic>): Readonly<Traffic> {
+  const before = addTraffic(noTraffic(), start)
+  const difference = () => addTraffic(addTraffic(noTraffic(), store.traffic!), before, -1)
   return {
     get read() {
       return difference().read

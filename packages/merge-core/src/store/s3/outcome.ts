@@ -51,6 +51,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   NoSuchBucket: 'there is no such bucket; correct the location, or create the bucket',
   PermanentRedirect: "the bucket lies in another region; give the bucket's own with --region",
   AuthorizationHeaderMalformed: "the bucket lies in another region; give the bucket's own with --region",
+  RegionMissing: "no region; give the buckets' own with --region, or set AWS_REGION",
   CredentialsProviderError: 'no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role',
 }
 
@@ -60,7 +61,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 export function failureOf(path: string, error: unknown): Failure {
   if (!(error instanceof Error) || error instanceof InputError) throw error
   const { name } = error
-  const remedy = REMEDIES[name]
+  const remedy = REMEDIES[name] ?? (/^Region is missing/.test(error.message) ? REMEDIES.RegionMissing : undefined)
   if (remedy !== undefined) throw new InputError(`${path}: ${remedy} (${said(error)})`, { cause: error })
   if (CONFLICT.has(name)) return { kind: 'conflict' }
   if (MISSING.has(name)) return { kind: 'missing' }
