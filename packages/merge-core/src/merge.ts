@@ -119,7 +119,7 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
     skipped: [],
     ledger: new Map(),
     stateFolder: null,
-    here: inThisThread(store),
+    here: inThisThread(store, (options.threads ?? 1) > 1),
     pool: null,
   }
 }

@@ -64,6 +64,17 @@ describe('a merge in two threads', () => {
     expect(two.reports[1]!.lines.applied).toBe(6_000)
   })
 
+  it('gives them changes that were read in its own thread, as few as they were', async () => {
+    const store = memoryStore()
+    const table = await createTestTable(spec, environmentOver(store))
+    const lines = REGIONS.flatMap((to, region) =>
+      Array.from({ length: 500 }, (_, i) => line(spec, { pk: `${region} ${i}`, sequence: i + 1, to })),
+    )
+    await land(store, [objectOf('few.ndjson', lines)])
+    const report = await mergeLanding(table, [LANDING], { threads: 2 })
+    expect(report.rows.inserted).toBe(2_000)
+  })
+
   it('gives a profile of each thread that was started', async () => {
     const store = memoryStore()
     const table = await createTestTable(spec, environmentOver(store))

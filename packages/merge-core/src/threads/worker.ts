@@ -1,14 +1,11 @@
 // The program of a thread: does one task at a time, with the store of the thread that gave it out.
 
 import { type MessagePort, workerData } from 'node:worker_threads'
-import { type LandedObject, readLanding } from '../landing/read-landing.ts'
-import type { SkippedLanding } from '../landing/scan-landing.ts'
 import type { ListedObject } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { startProfile } from './profiler.ts'
 import { storeAt } from './task-port.ts'
-import { shared } from './transfer.ts'
-import { doMergeFiles, type MergeFilesTask } from './workers.ts'
+import { doMergeFiles, type MergeFilesTask, readSharedLanding } from './workers.ts'
 
 export type Task =
   | { readonly kind: 'read-landing'; readonly object: ListedObject; readonly definition: TableDefinition }
@@ -30,18 +27,13 @@ const endProfile = (workerData as ThreadData).profile ? await startProfile() : n
 export default async function run({ task, port }: { readonly task: Task; readonly port: MessagePort }): Promise<void> {
   const { store, finish } = storeAt(port)
   await finish(async () => {
-    if (task.kind === 'read-landing') return withSharedLines(await readLanding(store, task.object, task.definition))
+    if (task.kind === 'read-landing') return readSharedLanding(store, task.object, task.definition)
     if (task.kind === 'end-profile') {
       meet(task.meeting)
       return endProfile!()
     }
     return doMergeFiles(task.task, { store, createFile: store.createFile })
   })
-}
-
-/** Many tasks will read them. */
-function withSharedLines(landed: LandedObject | SkippedLanding): LandedObject | SkippedLanding {
-  return 'reason' in landed ? landed : { ...landed, lines: shared(landed.lines) }
 }
 
 function meet({ arrived, threads }: Meeting): void {

@@ -9,6 +9,7 @@ import type { SkippedLanding } from '../landing/scan-landing.ts'
 import { incomingChanges, type TaskChanges } from '../landing/task-changes.ts'
 import type { ListedObject, ObjectReader } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
+import { shared } from './transfer.ts'
 
 /** Plain data: what a task of merging files is. */
 export interface MergeFilesTask {
@@ -25,12 +26,25 @@ export interface Workers {
   mergeFiles(task: MergeFilesTask, createFile: MergeContext['createFile']): Promise<MergeResult>
 }
 
-export function inThisThread(store: ObjectReader): Workers {
+/** @param sharesLines whether other threads may be given the lines that are read */
+export function inThisThread(store: ObjectReader, sharesLines: boolean): Workers {
   return {
     width: 1,
-    readLanding: (object, definition) => readLanding(store, object, definition),
+    readLanding: sharesLines
+      ? (object, definition) => readSharedLanding(store, object, definition)
+      : (object, definition) => readLanding(store, object, definition),
     mergeFiles: (task, createFile) => doMergeFiles(task, { store, createFile }),
   }
+}
+
+/** The lines lie in shared memory: every task of their merge reads them. */
+export async function readSharedLanding(
+  store: ObjectReader,
+  object: ListedObject,
+  definition: TableDefinition,
+): Promise<LandedObject | SkippedLanding> {
+  const landed = await readLanding(store, object, definition)
+  return 'reason' in landed ? landed : { ...landed, lines: shared(landed.lines) }
 }
 
 export function doMergeFiles(
