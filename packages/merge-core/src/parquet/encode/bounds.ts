@@ -186,6 +186,7 @@ function compareBytes(bytes: DataView, aStart: number, aEnd: number, bStart: num
   return aEnd - aStart - (bEnd - bStart)
 }
 
+/** As boundsOfBytes: the words that both bounds share are compared with one of them, and the word after them tells most of the rest. */
 function boundsOfFixed(
   column: FixedColumn,
   isDecimal: boolean,
@@ -195,14 +196,39 @@ function boundsOfFixed(
 ): BoundRows {
   const { width } = column
   const data = viewOf(column.data)
+  const words = width >> 2
   let min = rows[from]!
   let max = min
+  let shared = words
+  let minWord = 0
+  let maxWord = 0
   for (let at = from + 1; at < to; at++) {
     const row = rows[at]!
+    const same = sharedWords(data, row * width, min * width, shared)
+    if (same === shared && shared < words) {
+      const word = fixedWord(data, row * width, shared, isDecimal)
+      if (word > minWord && word < maxWord) continue
+    }
     if (compareFixed(data, width, isDecimal, row, min) < 0) min = row
     else if (compareFixed(data, width, isDecimal, row, max) > 0) max = row
+    else continue
+    shared = sharedWords(data, min * width, max * width, words)
+    if (shared === words) continue
+    minWord = fixedWord(data, min * width, shared, isDecimal)
+    maxWord = fixedWord(data, max * width, shared, isDecimal)
   }
   return { min, max }
+}
+
+function sharedWords(data: DataView, a: number, b: number, words: number): number {
+  let same = 0
+  while (same < words && data.getInt32(a + same * 4) === data.getInt32(b + same * 4)) same++
+  return same
+}
+
+/** Word number `word` of the value at `start`, in the order of values. Of a decimal the first carries the sign. */
+function fixedWord(data: DataView, start: number, word: number, isDecimal: boolean): number {
+  return isDecimal && word === 0 ? data.getInt32(start) : data.getUint32(start + word * 4)
 }
 
 function compareFixed(data: DataView, width: number, isDecimal: boolean, a: number, b: number): number {

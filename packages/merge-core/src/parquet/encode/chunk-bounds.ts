@@ -107,13 +107,15 @@ function scanned(values: Values, isDecimal: boolean): BoundsOf {
   return (start, end) => boundRows(values.column, isDecimal, rows, start, end) ?? 'nan'
 }
 
-/** Looks at each entry that occurs once, however many rows name it. */
+/** Looks at each entry that occurs once, however many rows name it. A page that has both bounds of the dictionary has its bounds. */
 function scannedEntries({ indices, dictionary }: DictionaryColumn, isDecimal: boolean): BoundsOf {
   const isUsed = new Uint8Array(dictionary.rows)
   const entries = new Uint32Array(dictionary.rows)
+  const whole = boundRows(dictionary, isDecimal, everyRowTo(dictionary.rows), 0, dictionary.rows)
   return (start, end) => {
     isUsed.fill(0)
     for (let row = start; row < end; row++) isUsed[indices[row]!] = 1
+    if (whole !== null && isUsed[whole.min] === 1 && isUsed[whole.max] === 1) return whole
     let used = 0
     for (let entry = 0; entry < isUsed.length; entry++) {
       entries[used] = entry
