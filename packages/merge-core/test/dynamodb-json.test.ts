@@ -200,6 +200,50 @@ describe('plain JSON', () => {
   ])('%s is no DynamoDB JSON', (text) => expect(plain(text)).toBeNull())
 })
 
+describe('nested values', () => {
+  type Nested = string | readonly Nested[] | { readonly [name: string]: Nested }
+  const { nested } = fc.letrec<{ nested: Nested }>((tie) => ({
+    nested: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      fc.string({ unit: 'binary' }),
+      fc.array(tie('nested')),
+      fc.dictionary(fc.string({ unit: 'binary', maxLength: 3 }), tie('nested'), { noNullPrototype: true }),
+    ),
+  }))
+  const tagged = (value: Nested): object => {
+    if (typeof value === 'string') return { S: value }
+    if (Array.isArray(value)) return { L: value.map(tagged) }
+    return { M: Object.fromEntries(Object.entries(value).map(([name, each]) => [name, tagged(each)])) }
+  }
+  const sorted = (value: Nested): string => {
+    if (typeof value === 'string') return JSON.stringify(value)
+    if (Array.isArray(value)) return `[${value.map(sorted).join()}]`
+    const entries = Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    return `{${entries.map(([name, each]) => `${JSON.stringify(name)}:${sorted(each)}`).join()}}`
+  }
+
+  it('are sorted on every level, with white space between their tokens or without', () => {
+    fc.assert(
+      fc.property(nested, fc.boolean(), (value, spaces) => {
+        expect(plain(JSON.stringify(tagged(value), null, spaces ? 1 : 0))).toBe(sorted(value))
+        expect(typed(JSON.stringify(tagged(value)))).toBe(typed(typed(JSON.stringify(tagged(value)))))
+      }),
+    )
+  })
+
+  it('take no longer for the levels that they lie in', () => {
+    const long = JSON.stringify({ S: 'x'.repeat(1_000_000) })
+    const seconds = (depth: number) => {
+      const text = '{"M":{"a":'.repeat(depth) + long + '}}'.repeat(depth)
+      const started = performance.now()
+      expect(plain(text)).toHaveLength(1_000_002 + 6 * depth)
+      return performance.now() - started
+    }
+    const fastest = (depth: number) => Math.min(...Array.from({ length: 7 }, () => seconds(depth)))
+    expect(fastest(60)).toBeLessThan(10 * fastest(1) + 20)
+  })
+})
+
 describe('DynamoDB JSON in its one form', () => {
   it('sorts what has no order and keeps what is none as it stands', () => {
     expect(typed('{"M":{"b":{"N":"1.0"},"a":{"SS":["y","x"]}}}')).toBe('{"M":{"a":{"SS":["x","y"]},"b":{"N":"1"}}}')

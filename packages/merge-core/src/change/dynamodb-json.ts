@@ -43,14 +43,19 @@ export function taggedValue(bytes: Uint8Array, start: number, end: number): Tagg
   if (bytes[at] !== OPEN_OBJECT) return null
   at = skipSpace(bytes, at + 1, end)
   if (bytes[at] !== QUOTE) return null
-  const nameEnd = skipString(bytes, at, end) - 1
-  const tag = TAGS.find((name) => name.length === nameEnd - at - 1 && isAscii(bytes, at + 1, nameEnd, name))
+  const behindName = skipString(bytes, at, end)
+  const tag = tagAt(bytes, at, behindName)
   if (tag === undefined) return null
-  at = skipSpace(bytes, nameEnd + 1, end)
+  at = skipSpace(bytes, behindName, end)
   at = skipSpace(bytes, at + 1, end)
   const valueEnd = skipValue(bytes, at, end)
   if (bytes[skipSpace(bytes, valueEnd, end)] !== CLOSE_OBJECT) return null
   return { tag, start: at, end: valueEnd }
+}
+
+/** The tag that the string bytes[start … end) is, quotes included. */
+function tagAt(bytes: Uint8Array, start: number, end: number): Tag | undefined {
+  return TAGS.find((name) => name.length === end - start - 2 && isAscii(bytes, start + 1, end - 1, name))
 }
 
 /** A member of an item or a map: name and value as they stand in `bytes`. */
@@ -76,12 +81,18 @@ export function writeTypedJson(bytes: Uint8Array, start: number, end: number, ou
   if (!writeWhole(bytes, start, end, out, true)) writeCompact(bytes, start, end, out)
 }
 
-/** Appends `{"name":value,…}`, sorted, values as writeTypedJson gives them. */
+/** Appends `{"name":value,…}`, sorted, the first of each name, values as writeTypedJson gives them. */
 export function writeTypedObject(members: readonly Member[], out: ByteSink): void {
-  writeObject(members, out, (member) => {
+  out.pushByte(OPEN_OBJECT)
+  let isFirst = true
+  for (const { member, name } of sortedByName(members)) {
+    if (!isFirst) out.pushByte(COMMA)
+    isFirst = false
+    encodeString(name.bytes, name.start, name.end, out)
+    out.pushByte(COLON)
     writeTypedJson(member.bytes, member.valueStart, member.valueEnd, out)
-    return true
-  })
+  }
+  out.pushByte(CLOSE_OBJECT)
 }
 
 /** The whole item `{"pk":{"S":"x"},…}` in its one form. What follows its closing brace is ignored. */
@@ -156,23 +167,46 @@ export function stringText(bytes: Uint8Array, start: number, end: number): strin
 
 function writeWhole(bytes: Uint8Array, start: number, end: number, out: ByteSink, typed: boolean): boolean {
   const before = out.length
-  if (writeValue(bytes, start, end, out, typed)) return true
+  if (writeValue(bytes, skipSpace(bytes, start, end), end, out, typed) !== INVALID) return true
   out.length = before
   return false
 }
 
-function writeValue(bytes: Uint8Array, start: number, end: number, out: ByteSink, typed: boolean): boolean {
-  const value = taggedValue(bytes, start, end)
-  if (value === null) return false
-  if (!typed) return writeContent(bytes, value, out, typed)
-  out.pushAscii(`{"${value.tag}":`)
-  if (!writeContent(bytes, value, out, typed)) return false
-  out.pushByte(CLOSE_OBJECT)
-  return true
+// What follows reads and writes in one pass, so that no byte is read again for each level that it lies in. Each function begins at a token
+// and gives the position behind what it wrote, or INVALID (and something written) where that is no DynamoDB JSON.
+
+function writeValue(bytes: Uint8Array, start: number, end: number, out: ByteSink, typed: boolean): number {
+  if (bytes[start] !== OPEN_OBJECT) return INVALID
+  const nameStart = skipSpace(bytes, start + 1, end)
+  if (bytes[nameStart] !== QUOTE) return INVALID
+  const behindName = skipString(bytes, nameStart, end)
+  const tag = tagAt(bytes, nameStart, behindName)
+  if (tag === undefined) return INVALID
+  if (typed) out.pushAscii(`{"${tag}":`)
+  const content = skipSpace(bytes, skipSpace(bytes, behindName, end) + 1, end)
+  const behind = writeContent(bytes, content, end, tag, out, typed)
+  if (behind === INVALID) return INVALID
+  const close = skipSpace(bytes, behind, end)
+  if (bytes[close] !== CLOSE_OBJECT) return INVALID
+  if (typed) out.pushByte(CLOSE_OBJECT)
+  return close + 1
 }
 
-function writeContent(bytes: Uint8Array, value: TaggedValue, out: ByteSink, typed: boolean): boolean {
-  const { tag, start, end } = value
+function writeContent(bytes: Uint8Array, start: number, end: number, tag: Tag, out: ByteSink, typed: boolean): number {
+  if (tag === 'M') return writeMap(bytes, start, end, out, typed)
+  if (tag === 'L') return writeList(bytes, start, end, out, typed)
+  const behind = skipValue(bytes, start, end)
+  return writeLeaf(bytes, start, behind, tag, out, typed) ? behind : INVALID
+}
+
+function writeLeaf(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  tag: Exclude<Tag, 'M' | 'L'>,
+  out: ByteSink,
+  typed: boolean,
+): boolean {
   switch (tag) {
     case 'S':
       return bytes[start] === QUOTE && writeString(bytes, start, end, out)
@@ -188,15 +222,69 @@ function writeContent(bytes: Uint8Array, value: TaggedValue, out: ByteSink, type
       if (bytes[start] !== 0x74) return false
       out.pushAscii(typed ? 'true' : 'null')
       return true
-    case 'L':
-      return writeList(bytes, value, out, typed)
-    case 'M': {
-      const members = membersOf(bytes, start, end)
-      if (members === null) return false
-      return writeObject(members, out, (member) => writeValue(bytes, member.valueStart, member.valueEnd, out, typed))
-    }
     default:
-      return writeSet(bytes, value, out, typed)
+      return writeSet(bytes, start, end, tag, out, typed)
+  }
+}
+
+function writeList(bytes: Uint8Array, start: number, end: number, out: ByteSink, typed: boolean): number {
+  if (bytes[start] !== OPEN_ARRAY) return INVALID
+  out.pushByte(OPEN_ARRAY)
+  let at = skipSpace(bytes, start + 1, end)
+  while (bytes[at] !== CLOSE_ARRAY) {
+    const behind = writeValue(bytes, at, end, out, typed)
+    if (behind === INVALID) return INVALID
+    at = skipSpace(bytes, behind, end)
+    if (bytes[at] !== COMMA) continue
+    out.pushByte(COMMA)
+    at = skipSpace(bytes, at + 1, end)
+  }
+  out.pushByte(CLOSE_ARRAY)
+  return at + 1
+}
+
+/** Sorted by name, the first of each name. Members that come in that order, as most do, stay where they were written. */
+function writeMap(bytes: Uint8Array, start: number, end: number, out: ByteSink, typed: boolean): number {
+  if (bytes[start] !== OPEN_OBJECT) return INVALID
+  const written: WrittenMember[] = []
+  let isSorted = true
+  out.pushByte(OPEN_OBJECT)
+  let at = skipSpace(bytes, start + 1, end)
+  while (bytes[at] === QUOTE) {
+    if (written.length > 0) out.pushByte(COMMA)
+    const behindName = skipString(bytes, at, end)
+    const name = decodedName({ bytes, nameStart: at + 1, nameEnd: behindName - 1 })
+    const from = out.length
+    encodeString(name.bytes, name.start, name.end, out)
+    out.pushByte(COLON)
+    const valueStart = skipSpace(bytes, skipSpace(bytes, behindName, end) + 1, end)
+    const behind = writeValue(bytes, valueStart, end, out, typed)
+    if (behind === INVALID) return INVALID
+    const member = { name, from, to: out.length }
+    isSorted &&= written.length === 0 || byName(written[written.length - 1]!, member) < 0
+    written.push(member)
+    at = skipSpace(bytes, behind, end)
+    if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1, end)
+  }
+  if (!isSorted) sortWritten(written, out)
+  out.pushByte(CLOSE_OBJECT)
+  return at + 1
+}
+
+/** A member that stands in a sink from `from` to `to`. */
+interface WrittenMember {
+  readonly name: Name
+  readonly from: number
+  readonly to: number
+}
+
+function sortWritten(written: WrittenMember[], out: ByteSink): void {
+  const start = written[0]!.from
+  const copy = out.bytes.slice(start, out.length)
+  out.length = start
+  for (const [index, { from, to }] of firstOfEachName(written).entries()) {
+    if (index > 0) out.pushByte(COMMA)
+    out.push(copy, from - start, to - start)
   }
 }
 
@@ -223,18 +311,6 @@ function writeNumber(canonical: string | null, out: ByteSink, quoted: boolean): 
   return true
 }
 
-function writeList(bytes: Uint8Array, value: TaggedValue, out: ByteSink, typed: boolean): boolean {
-  const elements = elementsOf(bytes, value.start, value.end)
-  if (elements === null) return false
-  out.pushByte(OPEN_ARRAY)
-  for (const [index, element] of elements.entries()) {
-    if (index > 0) out.pushByte(COMMA)
-    if (!writeValue(bytes, element.start, element.end, out, typed)) return false
-  }
-  out.pushByte(CLOSE_ARRAY)
-  return true
-}
-
 interface Stretch {
   readonly start: number
   readonly end: number
@@ -254,10 +330,10 @@ function elementsOf(bytes: Uint8Array, start: number, end: number): Stretch[] | 
   return elements
 }
 
-function writeSet(bytes: Uint8Array, value: TaggedValue, out: ByteSink, typed: boolean): boolean {
-  const elements = elementsOf(bytes, value.start, value.end)
+function writeSet(bytes: Uint8Array, start: number, end: number, tag: Tag, out: ByteSink, typed: boolean): boolean {
+  const elements = elementsOf(bytes, start, end)
   if (elements === null || elements.some((element) => bytes[element.start] !== QUOTE)) return false
-  const texts = value.tag === 'NS' ? sortedNumbers(bytes, elements, typed) : sortedStrings(bytes, elements, value.tag)
+  const texts = tag === 'NS' ? sortedNumbers(bytes, elements, typed) : sortedStrings(bytes, elements, tag)
   if (texts === null) return false
   out.pushByte(OPEN_ARRAY)
   for (const [index, text] of texts.entries()) {
@@ -294,40 +370,28 @@ function sortedStrings(bytes: Uint8Array, elements: readonly Stretch[], tag: Tag
   return entries.map((entry) => entry.text)
 }
 
-/** Appends `{…}` with its members sorted by name, the first of each name; false where `writeMemberValue` gives up. */
-function writeObject(
-  members: readonly Member[],
-  out: ByteSink,
-  writeMemberValue: (member: Member) => boolean,
-): boolean {
-  out.pushByte(OPEN_OBJECT)
-  let isFirst = true
-  for (const { member, name } of sortedByName(members)) {
-    if (!isFirst) out.pushByte(COMMA)
-    isFirst = false
-    encodeString(name.bytes, name.start, name.end, out)
-    out.pushByte(COLON)
-    if (!writeMemberValue(member)) return false
-  }
-  out.pushByte(CLOSE_OBJECT)
-  return true
+/** Characters of a name, decoded. */
+interface Name {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
 }
 
-interface NamedMember {
-  readonly member: Member
-  readonly name: { readonly bytes: Uint8Array; readonly start: number; readonly end: number }
+function byName({ name: a }: { readonly name: Name }, { name: b }: { readonly name: Name }): number {
+  return compareBytes(a.bytes, a.start, a.end, b.bytes, b.start, b.end)
 }
 
-function sortedByName(members: readonly Member[]): NamedMember[] {
-  const named = members.map((member) => ({ member, name: decodedName(member) }))
-  const byName = (a: NamedMember, b: NamedMember) =>
-    compareBytes(a.name.bytes, a.name.start, a.name.end, b.name.bytes, b.name.start, b.name.end)
-  // The sort is stable, so the first of a repeated name stays in front.
+/** Sorted by name. The sort is stable, so the first of a repeated name stays in front. */
+function firstOfEachName<T extends { readonly name: Name }>(named: T[]): T[] {
   named.sort(byName)
   return named.filter((entry, index) => index === 0 || byName(named[index - 1]!, entry) !== 0)
 }
 
-function decodedName({ bytes, nameStart, nameEnd }: Member): NamedMember['name'] {
+function sortedByName(members: readonly Member[]): { readonly member: Member; readonly name: Name }[] {
+  return firstOfEachName(members.map((member) => ({ member, name: decodedName(member) })))
+}
+
+function decodedName({ bytes, nameStart, nameEnd }: Pick<Member, 'bytes' | 'nameStart' | 'nameEnd'>): Name {
   if (!hasEscape(bytes, nameStart, nameEnd)) return { bytes, start: nameStart, end: nameEnd }
   const characters = new ByteSink(nameEnd - nameStart)
   decodeString(bytes, nameStart, nameEnd, characters)
