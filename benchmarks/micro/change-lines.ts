@@ -1,7 +1,7 @@
 // Change lines a second from gzip landing objects in memory (ours, JSON.parse) or on disk (DuckDB) to typed columns, one thread.
 //
 // Lines are inserts in the form of encodeChangeLine, 25,000 an object, with the twelve attributes of item-rows.ts as DynamoDB JSON.
-// Ours scans each object, parses every item and splits the versions into columns. DuckDB reads the same objects with read_json, every
+// Ours scans each object with its items and splits the versions into columns. DuckDB reads the same objects with read_json, every
 // column named and typed in advance, and casts each attribute to its type under sums over all of them, so that nothing is skipped and
 // nothing is kept. The JSON.parse way is a loop over lines into arrays by type. Contestants take turns, the median of five counts, and
 // the sums of what was read are compared before a figure is printed. It does not show: duplicates, removals, misfits, several threads.
@@ -12,11 +12,12 @@ import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { type AttributeMap, encodeChangeLine } from '../../packages/merge-core/src/change/change-lines.ts'
-import { parseItems } from '../../packages/merge-core/src/change/parse-items.ts'
+import { inflateObject } from '../../packages/merge-core/src/change/inflate-object.ts'
+import { decodeKeys } from '../../packages/merge-core/src/change/key-order.ts'
 import { scanObject } from '../../packages/merge-core/src/change/scan-object.ts'
 import { versionColumns } from '../../packages/merge-core/src/change/version.ts'
 import type { Column } from '../../packages/merge-core/src/columns/column.ts'
-import { parseTableDefinition } from '../../packages/merge-core/src/table-definition.ts'
+import { parseTableDefinition, type TableDefinition } from '../../packages/merge-core/src/table-definition.ts'
 import { ITEM_FIELDS, itemColumns } from './item-rows.ts'
 
 const OBJECTS = Number(process.argv[2] ?? 8)
@@ -32,15 +33,19 @@ const TYPES: Record<string, string> = {
   timestamptz: 'timestamptz(ms)',
   string: 'string',
 }
-const definition = parseTableDefinition(
-  JSON.stringify({
-    table: 'orders',
-    source: SOURCE,
-    key: ['pk'],
-    columns: Object.fromEntries(ITEM_FIELDS.map(({ name, type }) => [name, TYPES[type.kind]])),
-    partition_by: ['bucket(pk, 8)'],
-  }),
-)
+const definition = parseDefinition(['bucket(pk, 8)'])
+
+function parseDefinition(partitionBy: readonly string[]): TableDefinition {
+  return parseTableDefinition(
+    JSON.stringify({
+      table: 'orders',
+      source: SOURCE,
+      key: ['pk'],
+      columns: Object.fromEntries(ITEM_FIELDS.map(({ name, type }) => [name, TYPES[type.kind]])),
+      partition_by: partitionBy,
+    }),
+  )
+}
 
 const folder = join(tmpdir(), 'lastwrite-change-lines')
 mkdirSync(folder, { recursive: true })
@@ -80,6 +85,39 @@ async function run(): Promise<void> {
     const perSecond = Math.round(lines / medians[index]!)
     const ratio = (medians[index]! / medians[0]!).toFixed(2)
     console.log(`${name.padEnd(12)} ${String(perSecond).padStart(9)} lines/s   lastwrite is ${ratio} x as fast`)
+  }
+  printStages(objects, lines)
+}
+
+/** What of our way is what: each stage alone, and all of it in one pass, in turns. */
+function printStages(objects: readonly Uint8Array[], lines: number): void {
+  const texts = objects.map((object) => inflateObject(object, 2 ** 30).text)
+  const byDay = parseDefinition(['day(changed_at)'])
+  const stages = [
+    { name: 'inflate', of: objects, run: (bytes: Uint8Array) => inflateObject(bytes, 2 ** 30) },
+    { name: 'scan', of: texts, run: (text: Uint8Array) => scanObject(text, definition) },
+    {
+      name: 'scan and parse',
+      of: texts,
+      run: (text: Uint8Array) => scanObject(text, definition, { parsesItems: true }),
+    },
+    { name: 'the same by day', of: texts, run: (text: Uint8Array) => scanObject(text, byDay, { parsesItems: true }) },
+    {
+      name: 'all in one',
+      of: objects,
+      run: (bytes: Uint8Array) => scanObject(bytes, definition, { parsesItems: true }),
+    },
+  ]
+  const best = stages.map(() => Number.POSITIVE_INFINITY)
+  for (let repetition = 0; repetition < 3 * REPETITIONS; repetition++) {
+    for (const [index, { of, run }] of stages.entries()) {
+      const started = performance.now()
+      for (const bytes of of) run(bytes)
+      best[index] = Math.min(best[index]!, performance.now() - started)
+    }
+  }
+  for (const [index, { name }] of stages.entries()) {
+    console.log(`${name.padEnd(16)} ${String(Math.round((best[index]! * 1e6) / lines)).padStart(6)} ns a line`)
   }
 }
 
@@ -133,12 +171,9 @@ function sumsText(sums: readonly (bigint | number)[]): string {
 function readOurs(objects: readonly Uint8Array[]): string {
   const sums: (bigint | number)[] = []
   for (const object of objects) {
-    const { lines } = scanObject(object, definition)
-    const text = new Uint32Array(lines.count)
-    const { columns } = parseItems(
-      { count: lines.count, texts: [lines.text], text, start: lines.itemStart, end: lines.itemEnd, keys: lines.keys },
-      definition,
-    )
+    const { lines, items } = scanObject(object, definition, { parsesItems: true })
+    const keys = decodeKeys(lines.keys, [{ kind: 'string' }])
+    const columns = [...keys, ...items!.columns.slice(keys.length)]
     const { sequence } = versionColumns(lines.versions)
     // Each form of the sequence number has two digits of length in front.
     const sequenceDigits = lengthSum(sequence) - BigInt(2 * lines.count)
