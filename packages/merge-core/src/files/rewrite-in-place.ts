@@ -1,7 +1,7 @@
 // A row group whose rows stay at their places: columns that no replaced row changes keep their chunks, byte for byte.
 //
 //   1. All chunks and page indexes of the row group are read. Key columns never change.
-//   2. Where replaced rows lie in few pages of a chunk, these are decoded and compared with what comes. If all is the same, that is it.
+//   2. Where replaced rows lie near each other, only their pages are decoded and compared with what comes. If all is the same, that is it.
 //   3. Else the whole chunk is decoded and compared, and only where a value differs gathered and encoded.
 //
 // An update changes few attributes of its item, so that most columns hold in replaced rows what they held before.
@@ -30,8 +30,8 @@ import { type OpenFile, readChunks, readColumns, readPageIndexes } from './open-
 import { holdSameValues } from './same-values.ts'
 import type { RowSelection } from './select-rows.ts'
 
-/** Pages are compared one by one where so large a part of them, or less, has replaced rows: what differs is decoded twice. */
-const COMPARED_PAGES_MAX = 0.5
+/** Pages are decoded on their own where replaced rows lie within such a part of the row group: what differs is decoded twice. */
+const COMPARED_PART_MAX = 0.5
 
 /** The row group's columns after the changes, one a field. The file has the layout of the table, and `selected` keeps rows in place. */
 export async function columnsInPlace(
@@ -110,18 +110,17 @@ function replacedRows({ rows, runs, side, start, length }: Selection): ReplacedR
   return { stored: Uint32Array.from(stored), incoming: Uint32Array.from(incoming) }
 }
 
-/** Whether the replaced rows lie in few pages of the chunk, and each holds what comes. */
+/** Whether the replaced rows lie near each other in the chunk, and each holds what comes. */
 function pagesStay(
   { task, read }: StoredRowGroup,
   chunk: ChunkTask,
   incoming: Column,
   replaced: ReplacedRows,
 ): boolean {
-  const pages = findPages(task, chunk, read)
-  const parts = partsByPage(pages, replaced.stored)
-  if (parts.length > pages.length * COMPARED_PAGES_MAX) return false
-  return parts.every(({ page, from, to }) => {
-    const rows = replaced.stored.subarray(from, to).map((row) => row - page.firstRow)
+  const { stored } = replaced
+  if (stored.length > 0 && stored.at(-1)! - stored[0]! >= task.rows * COMPARED_PART_MAX) return false
+  return partsByPage(findPages(task, chunk, read), stored).every(({ page, from, to }) => {
+    const rows = stored.subarray(from, to).map((row) => row - page.firstRow)
     return holdSameValues(decodePage(task, chunk, page), rows, incoming, replaced.incoming.subarray(from, to))
   })
 }
