@@ -21,6 +21,7 @@ export function sparkRun(name: string, args: readonly string[], threads: number,
     ['--master', `local[${threads}]`],
     ['--driver-memory', '4g'],
     ...jars.map((jar) => ['--jars', jar]),
+    ['--conf', 'spark.log.level=ERROR'],
     ['--conf', 'spark.driver.host=127.0.0.1'],
     ['--conf', 'spark.driver.bindAddress=127.0.0.1'],
   ]

@@ -21,9 +21,7 @@ def session(folder, settings=()):
     )
     for name, value in settings:
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
+    return builder.getOrCreate()
 
 
 def read_definition(folder):
