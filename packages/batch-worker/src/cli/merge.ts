@@ -98,7 +98,7 @@ function printReport(report: MergeReport): void {
     ['rows', breakdown({ ...rows, movedOut: report.movedOut })],
     ['files', breakdown({ ...files })],
     ['row groups', breakdown({ ...rowGroups })],
-    ['column chunks', `${breakdown({ copied, encoded })} (${byteSize(bytesEncoded)})`],
+    ['column chunks', encoded === 0 ? '' : `${breakdown({ copied, encoded })} (${byteSize(bytesEncoded)})`],
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
     ['requests', breakdown({ ...report.requests })],
     ['memory', report.peakMemoryBytes === null ? '' : `${byteSize(report.peakMemoryBytes)} at most`],
