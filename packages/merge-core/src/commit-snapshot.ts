@@ -8,6 +8,7 @@ import { currentSnapshot } from './iceberg/metadata.ts'
 import { type LiveFiles, newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
 import { formatStateFiles, type StateFolder } from './protected/state-file.ts'
 import { type ProtectedState, writeStateLists } from './protected/state-lists.ts'
+import { proveStore } from './prove-store.ts'
 import { failureError } from './store/stored-object.ts'
 import type { Table } from './table.ts'
 import { PROPERTY, STATE_LISTS, type TableState } from './table-state.ts'
@@ -61,7 +62,7 @@ export async function commitSnapshot(
   const { commitId, snapshotId } = commit
   const lists = `${folder.location}/lists/${folder.newName()}.json`
   // Nothing of all this is named by anything before the commit, so the order in which it is written is free.
-  const [snapshot, protectedState] = await Promise.all([
+  const [snapshot, protectedState, proven] = await Promise.all([
     prepareSnapshot({
       store: environment.store,
       metadata: { ...metadata, 'current-schema-id': commit.schemaId ?? metadata['current-schema-id'] },
@@ -74,8 +75,10 @@ export async function commitSnapshot(
       uuid: environment.uuid(),
     }),
     writeState(),
+    proveStore(environment, table.location, state.stateFolder, metadata.properties),
   ])
   const properties = {
+    ...proven,
     ...stateProperties(protectedState),
     [PROPERTY.commitId]: commitId,
     [PROPERTY.snapshot]: `${snapshotId} ${snapshot['sequence-number']}`,

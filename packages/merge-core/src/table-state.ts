@@ -28,6 +28,8 @@ export const PROPERTY = {
   /** Export and progress of an unfinished backfill. */
   backfill: 'lastwrite.backfill',
   snapshot: 'lastwrite.snapshot',
+  /** Version of the probe that the store has passed (prove-store.ts). No part of the protected state. */
+  probed: 'lastwrite.probed',
 } as const
 /** What a snapshot's summary calls the file of its protected state (protected/state-lists.ts). */
 export const STATE_LISTS = 'lastwrite.state-lists'

@@ -7,6 +7,7 @@ import { fileCatalog } from './iceberg/file-catalog.ts'
 import { newTableMetadata } from './iceberg/metadata.ts'
 import { schemaOf } from './iceberg/schema.ts'
 import { partitionSpecOf } from './partition-spec.ts'
+import { proveStore } from './prove-store.ts'
 import { failureError, withoutSlash } from './store/stored-object.ts'
 import { NAME_MAPPING } from './stored-files.ts'
 import type { TableDefinition } from './table-definition.ts'
@@ -22,7 +23,7 @@ export interface Table {
 
 /**
  * Creates an empty table at an absolute location (`file:///lake/orders`).
- * @throws InputError where a table stands there
+ * @throws InputError where a table stands there, or the store has no working conditional writes
  */
 export async function createTable(
   location: string,
@@ -35,6 +36,8 @@ export async function createTable(
     throw new InputError(`${root}: a table stands there; merge into it, or choose another location`)
   }
   const uuid = environment.uuid()
+  const stateFolder = stateFolderOf(root, uuid)
+  const proven = await proveStore(environment, root, stateFolder)
   const keyIds = definition.fields.slice(0, definition.keyColumns).map((field) => field.id)
   const created = await catalog.create(
     newTableMetadata({
@@ -54,12 +57,13 @@ export async function createTable(
       properties: {
         [PROPERTY.format]: String(FORMAT),
         [PROPERTY.definition]: definition.text,
-        [PROPERTY.stateFolder]: stateFolderOf(root, uuid),
+        [PROPERTY.stateFolder]: stateFolder,
         [PROPERTY.tombstones]: '[]',
         [PROPERTY.ledger]: '[]',
         // For files without field ids that other engines add; without it they are bound by position, silently.
         [NAME_MAPPING]: JSON.stringify(definition.fields.map(({ id, name }) => ({ 'field-id': id, names: [name] }))),
         'write.parquet.compression-codec': 'zstd',
+        ...proven,
       },
       nowMs: environment.nowMs(),
     }),

@@ -40,6 +40,8 @@ export interface OpenStateFile {
 
 /** More files than this are merged. */
 const FILES_MAX = 8
+/** A file of up to this size is brought by one request. */
+const WHOLE_BYTES_MAX = 1024 * 1024
 /** A merge takes in a file of up to so many times the rows that it has anyway: each row is rewritten a logarithm of times. */
 const MERGE_RATIO = 2
 
@@ -74,6 +76,7 @@ function isCount(value: unknown): boolean {
 /** @throws TryAgainError where the file vanished or changed while it was read; DamagedObjectError where it is not the file that the table names */
 export async function openStateFile(store: ObjectStore, file: StateFile): Promise<OpenStateFile> {
   const source = await storeSource(store, file.path, {
+    ...(file.bytes <= WHOLE_BYTES_MAX && { tailBytes: file.bytes }),
     errorOf: (path, failure) =>
       failure.kind === 'missing' || failure.kind === 'conflict'
         ? new TryAgainError(
@@ -145,13 +148,13 @@ export function stateFileWriter(
 }
 
 /**
- * The files to merge with `newRows` rows that come on top, so that at most FILES_MAX stay: the smallest ones, and larger ones as long
+ * The files to merge with `newRows` rows that come on top, so that at most `filesMax` stay: the smallest ones, and larger ones as long
  * as they do not outweigh what is merged. None where the list is short enough.
  */
-export function filesToMerge(files: readonly StateFile[], newRows: number): StateFile[] {
-  if (files.length + 1 <= FILES_MAX) return []
+export function filesToMerge(files: readonly StateFile[], newRows: number, filesMax = FILES_MAX): StateFile[] {
+  if (files.length + 1 <= filesMax) return []
   const bySize = [...files].sort((a, b) => a.rows - b.rows)
-  let merged = files.length + 1 - FILES_MAX
+  let merged = files.length + 1 - filesMax
   let rows = bySize.slice(0, merged).reduce((sum, file) => sum + file.rows, newRows)
   while (merged < bySize.length && bySize[merged]!.rows <= MERGE_RATIO * rows) rows += bySize[merged++]!.rows
   return bySize.slice(0, merged)

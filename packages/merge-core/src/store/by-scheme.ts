@@ -16,7 +16,7 @@ export function storeByScheme(openers: Readonly<Record<string, OpenStore>>): Obj
   const opened = new Map<string, Promise<ObjectStore>>()
   const counted: Readonly<Traffic>[] = []
 
-  function storeOf(location: string): Promise<ObjectStore> {
+  async function storeOf(location: string): Promise<ObjectStore> {
     const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(location)?.[1] ?? 'file'
     const known = opened.get(scheme)
     if (known !== undefined) return known
@@ -38,6 +38,7 @@ export function storeByScheme(openers: Readonly<Record<string, OpenStore>>): Obj
     get traffic() {
       return counted.reduce((sum, traffic) => addTraffic(sum, traffic), noTraffic())
     },
+    unproven: async (location) => (await (await storeOf(location)).unproven?.(location)) ?? null,
     get: async (path, options) => (await storeOf(path)).get(path, options),
     put: async (path, content, mode) => (await storeOf(path)).put(path, content, mode),
     list: async (prefix) => (await storeOf(prefix)).list(prefix),

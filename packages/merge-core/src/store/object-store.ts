@@ -61,6 +61,8 @@ export type ObjectReader = Pick<ObjectStore, 'get'>
 export interface ObjectStore {
   /** What went through it so far, of a store that counts itself: a call may be several requests. */
   readonly traffic?: Readonly<Traffic>
+  /** What the server at a location is called, of a store that anybody's server may stand behind: its conditional writes are to be probed. */
+  readonly unproven?: (location: string) => Promise<string | null>
   /**
    * With `etag`, an object that has another tag by now gives `conflict`: ranges of one object are pinned to one version. The bytes are
    * the caller's own.

@@ -411,6 +411,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
 
   return {
     traffic,
+    unproven: async () => endpoint ?? 'Amazon S3',
     get: (path, options = {}) => orFailure(path, () => getObject(path, options.range, options.etag)),
     put: (path, content, mode) => orFailure(path, () => putObject(path, content, mode)),
     list: (prefix) => orFailure(prefix, () => listObjects(prefix)),
