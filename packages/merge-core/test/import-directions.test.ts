@@ -20,6 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   files: ['columns', 'parquet', 'change', 'protected', 'iceberg', 'store'],
   landing: ['columns', 'change', 'type files', 'store'],
   threads: ['files', 'landing', 'type iceberg', 'type store'],
+  maintain: ['landing', 'protected', 'iceberg', 'store', 'commit-snapshot.ts', 'table-state.ts', 'type table.ts'],
 }
 
 /** Packages and modules that one place alone may import. */

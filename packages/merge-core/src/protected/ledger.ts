@@ -12,6 +12,7 @@ import { columnOf, valueAt } from '../columns/values.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { Field, PrimitiveType } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
+import { quarantinedObject } from './quarantine.ts'
 import { filesToMerge, readStateFile, type StateFile, type StateFolder, stateFileWriter } from './state-file.ts'
 
 export interface LedgerEntry {
@@ -44,6 +45,8 @@ const LONG: PrimitiveType = { kind: 'long' }
 
 const OBJECT = required(1, 'object', STRING)
 const ETAG = required(2, 'etag', STRING)
+const STATUS = required(11, 'status', STRING)
+const QUARANTINE: Field = { id: 12, name: 'quarantine', type: STRING, required: false }
 const COUNTS = ['bytes', 'lines', 'applied', 'superseded', 'stale', 'quarantined', 'otherTable', 'ttlKept'] as const
 
 /** formats.md, the ledger's columns. */
@@ -57,12 +60,14 @@ const FIELDS: readonly Field[] = [
       LONG,
     ),
   ),
-  required(11, 'status', STRING),
-  { id: 12, name: 'quarantine', type: STRING, required: false },
+  STATUS,
+  QUARANTINE,
   required(13, 'snapshot', LONG),
 ]
 
 const ROW_GROUP_ROWS = 100_000
+/** Each costs a run with nothing to do a request. */
+const FILES_MAX = 5
 const READS_AT_ONCE = 8
 
 function required(id: number, name: string, type: PrimitiveType): Field {
@@ -96,6 +101,19 @@ async function readNamesAndTags(store: ObjectStore, file: StateFile): Promise<Se
   return known
 }
 
+/** Where the bad lines of a ledger file's objects lie, and the copies of those that could not be inflated. */
+export async function readQuarantineNames(folder: string, store: ObjectStore, file: StateFile): Promise<Set<string>> {
+  const [objects, etags, statuses, quarantines] = await readStateFile(store, file, [OBJECT, ETAG, STATUS, QUARANTINE])
+  const names = new Set<string>()
+  for (let row = 0; row < objects!.rows; row++) {
+    const quarantine = valueAt(quarantines!, STRING, row) as string | null
+    if (quarantine !== null) names.add(quarantine)
+    if (textAt(statuses!, row) === 'merged') continue
+    names.add(quarantinedObject(folder, textAt(objects!, row), textAt(etags!, row)))
+  }
+  return names
+}
+
 /** Whole entries, one file at a time, in the order of their objects: for people and maintenance. */
 export async function* readLedgerEntries(
   store: ObjectStore,
@@ -114,7 +132,7 @@ export async function addToLedger(
   entries: readonly LedgerEntry[],
 ): Promise<StateFile[]> {
   if (entries.length === 0) return [...files]
-  const merged = filesToMerge(files, entries.length)
+  const merged = filesToMerge(files, entries.length, FILES_MAX)
   const parts = [columnsOf(entries)]
   for (const file of merged) parts.push(await readStateFile(folder.store, file, FIELDS))
   return [...files.filter((file) => !merged.includes(file)), ...(await writeLedger(folder, parts))]

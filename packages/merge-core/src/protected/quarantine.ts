@@ -43,13 +43,18 @@ function entryText(object: string, { reason, line, message, text }: QuarantinedL
 /** Copies a landing object that could not be read to its end, inside the store. Answers the copy's location; a second copy is the first. */
 export async function quarantineObject(folder: StateFolder, object: ListedObject): Promise<string> {
   const { path: from, etag, objectBytes: end } = object
-  const version = createHash('sha256').update(`${from}\0${etag}`).digest('hex').slice(0, 32)
-  const path = `${folder.location}/quarantine/objects/${version}`
+  const path = quarantinedObject(folder.location, from, etag)
   const content = end === 0 ? new Uint8Array(0) : [{ kind: 'copy', from, etag, start: 0, end } as const]
   const result = await folder.store.put(path, content, { kind: 'create' })
   // The name stands for these very bytes: who was first made the same copy. (A source that changed is a conflict as well.)
   if (result.kind === 'ok' || (result.kind === 'conflict' && (await isThere(folder, path)))) return path
   throw failureError(from, 'copying to quarantine', result)
+}
+
+/** Where the copy of a landing object lies. */
+export function quarantinedObject(folder: string, object: string, etag: string): string {
+  const version = createHash('sha256').update(`${object}\0${etag}`).digest('hex').slice(0, 32)
+  return `${folder}/quarantine/objects/${version}`
 }
 
 async function isThere(folder: StateFolder, path: string): Promise<boolean> {

@@ -19,6 +19,9 @@ import type { OpenStateFile } from './state-file.ts'
 
 const STRING: PrimitiveType = { kind: 'string' }
 
+/** Epoch seconds of the removal. */
+export const TOMBSTONE_AT: Field = { id: 7, name: 'at', type: { kind: 'long' }, required: true }
+
 /** Rows of one row group: the columns as they are stored, and what comparisons need of them. */
 export interface TombstoneRows extends Tombstones {
   readonly columns: readonly Column[]
@@ -31,7 +34,7 @@ export function tombstoneFields(keyFields: readonly Field[]): Field[] {
     { id: 4, name: 'kind', type: STRING, required: true },
     { id: 5, name: '_stream', type: STRING, required: true },
     { id: 6, name: '_sequence', type: STRING, required: true },
-    { id: 7, name: 'at', type: { kind: 'long' }, required: true },
+    TOMBSTONE_AT,
   ]
 }
 

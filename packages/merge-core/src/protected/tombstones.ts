@@ -9,17 +9,19 @@ import { type ByteStrings, compareAt, compareBytes } from '../change/byte-string
 
 import { EXPIRED, NO_TOMBSTONE, type StandingTombstones, type Tombstones } from '../change/tombstone.ts'
 import { takeRows } from '../columns/gather.ts'
+import { valueAt } from '../columns/values.ts'
 import type { KeyRange } from '../parquet/key-ranges.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { type Cursor, cursorOverFile, cursorOverRows, mergeTombstones } from './merge-tombstones.ts'
-import { filesToMerge, openStateFile, type StateFile, type StateFolder } from './state-file.ts'
+import { filesToMerge, openStateFile, readStateFile, type StateFile, type StateFolder } from './state-file.ts'
 import {
   keyRangesOfTombstones,
   keysOfColumns,
   readTombstoneColumns,
   rowsOfColumns,
   rowsOfTombstones,
+  TOMBSTONE_AT,
   type TombstoneRows,
 } from './tombstone-rows.ts'
 
@@ -68,6 +70,16 @@ export async function addTombstones(
   for (const file of merged) cursors.push(await cursorOverFile(await openStateFile(folder.store, file), keyFields))
   const written = await mergeTombstones(folder, keyFields, cursors, () => true)
   return [...files.filter((file) => !merged.includes(file)), ...written]
+}
+
+/** How many tombstones `purgeTombstones` would remove. */
+export async function countPurged(store: ObjectStore, files: readonly StateFile[], atMax: number): Promise<number> {
+  let purged = 0
+  for (const file of files) {
+    const [at] = await readStateFile(store, file, [TOMBSTONE_AT])
+    for (let row = 0; row < at!.rows; row++) if ((valueAt(at!, TOMBSTONE_AT.type, row) as bigint) <= atMax) purged++
+  }
+  return purged
 }
 
 /** The tombstones without those whose `at` (epoch seconds) is at or before `atMax`. Files that lose none stay as they are. */
