@@ -33,6 +33,26 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'say why a row is what it is',
     load: async () => (await import('./cli/why.ts')).whyCommand(),
   },
+  maintain: {
+    summary: 'expire, purge and clean: the daily job',
+    load: async () => (await import('./cli/maintain.ts')).maintainCommand(),
+  },
+  expire: {
+    summary: 'remove old snapshots and their files',
+    load: async () => (await import('./cli/expire.ts')).expireCommand(),
+  },
+  purge: {
+    summary: 'forget old removals',
+    load: async () => (await import('./cli/purge.ts')).purgeCommand(),
+  },
+  clean: {
+    summary: 'delete files that nothing names',
+    load: async () => (await import('./cli/clean.ts')).cleanCommand(),
+  },
+  rollback: {
+    summary: 'go back to an earlier snapshot',
+    load: async () => (await import('./cli/rollback.ts')).rollbackCommand(),
+  },
 }
 
 const EPILOGUE = `

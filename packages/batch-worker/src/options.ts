@@ -50,7 +50,7 @@ export function landingOption(): Option {
 
 /** The prefixes of `--landing`; a variable holds several with commas between them. */
 export function landingPrefixes(command: Command): string[] {
-  const prefixes = command.getOptionValue('landing') as string[]
+  const prefixes = (command.getOptionValue('landing') ?? []) as string[]
   if (command.getOptionValueSource('landing') !== 'env') return prefixes
   return prefixes.flatMap((text) => text.split(',')).filter((prefix) => prefix !== '')
 }
@@ -61,7 +61,7 @@ export function snapshotOption(): Option {
     .argParser(parseSnapshotId)
 }
 
-function parseSnapshotId(text: string): bigint {
+export function parseSnapshotId(text: string): bigint {
   if (/^\d{1,19}$/.test(text)) return BigInt(text)
   throw new InvalidArgumentError('Write the number that `lastwrite history` shows.')
 }
@@ -114,11 +114,60 @@ export function profileOption(): Option {
   )
 }
 
+export interface MaintenanceOptions extends OutputOptions, StoreOptions {
+  readonly dryRun?: true
+  readonly keepHours?: number
+  readonly keepSnapshots?: number
+}
+
+export function dryRunOption(what: string): Option {
+  return new Option('--dry-run', what).env('LASTWRITE_DRY_RUN')
+}
+
+export function keepHoursOption(): Option {
+  return new Option(
+    '--keep-hours <hours>',
+    'keep snapshots that were superseded less long ago; else as keep_snapshots_hours of the definition says',
+  )
+    .env('LASTWRITE_KEEP_HOURS')
+    .argParser((text) => parseCount(text, 0))
+}
+
+export function keepSnapshotsOption(): Option {
+  return new Option('--keep-snapshots <count>', 'keep at least so many of each branch, however old (default: 1)')
+    .env('LASTWRITE_KEEP_SNAPSHOTS')
+    .argParser((text) => parseCount(text, 1))
+}
+
+function parseCount(text: string, min: number): number {
+  const count = Number(text)
+  if (/^\d{1,9}$/.test(text) && count >= min) return count
+  throw new InvalidArgumentError(`Write a whole number from ${min}.`)
+}
+
+/** Which snapshots to keep, as far as the command line says it. */
+export function retentionOf({ keepHours, keepSnapshots }: MaintenanceOptions): {
+  readonly keepHours?: number
+  readonly keepCount?: number
+} {
+  return {
+    ...(keepHours !== undefined && { keepHours }),
+    ...(keepSnapshots !== undefined && { keepCount: keepSnapshots }),
+  }
+}
+
 export function example(...lines: string[]): string {
   return `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
 }
 
-const FLAG_VARIABLES = ['LASTWRITE_JSON', 'LASTWRITE_QUIET', 'LASTWRITE_DRY_RUN', 'LASTWRITE_NO_FSYNC']
+const FLAG_VARIABLES = [
+  'LASTWRITE_JSON',
+  'LASTWRITE_QUIET',
+  'LASTWRITE_DRY_RUN',
+  'LASTWRITE_NO_FSYNC',
+  'LASTWRITE_REAPPLY',
+  'LASTWRITE_SKIP',
+]
 
 /** Commander takes a flag for given wherever its variable is set, but `LASTWRITE_JSON=0` says no. */
 export function dropFlagsThatAreOff(environment: NodeJS.ProcessEnv): void {

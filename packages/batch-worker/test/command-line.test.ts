@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { changeLine, ORDERS_DEFINITION } from './orders.ts'
 import { newWorkspace, type Workspace } from './run-lastwrite.ts'
 
-const COMMANDS = ['init', 'merge', 'plan', 'inspect', 'history', 'sql', 'why']
+const COMMANDS = [
+  ...['init', 'merge', 'plan', 'inspect', 'history', 'sql', 'why'],
+  ...['maintain', 'expire', 'purge', 'clean', 'rollback'],
+]
 const BIG = '12345678901234567890123456789012345.67'
 
 let space: Workspace

@@ -1,8 +1,9 @@
 import { type MergeReport, mergeLanding } from '@lastwrite/merge-core'
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { DONE } from '../exit-codes.ts'
 import { openTableAt } from '../open-table.ts'
 import {
+  dryRunOption,
   example,
   jsonOption,
   landingOption,
@@ -35,9 +36,7 @@ export function mergeCommand(): Command {
     .description('Merge what has landed since the last merge: one row for each live key, the one written last.')
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(landingOption())
-    .addOption(
-      new Option('--dry-run', 'say what would be touched, read and written; change nothing').env('LASTWRITE_DRY_RUN'),
-    )
+    .addOption(dryRunOption('say what would be touched, read and written; change nothing'))
     .addOption(threadsOption())
     .addOption(memoryOption())
     .addOption(noFsyncOption())
