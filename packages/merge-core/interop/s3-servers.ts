@@ -21,7 +21,7 @@ export interface S3Server {
   newBucket(): Promise<string>
   openStore(settings?: Partial<S3StoreSettings>): ObjectStore
   /** What a child process needs to reach it. */
-  readonly environment: NodeJS.ProcessEnv
+  readonly environment: Record<string, string>
   stop(): Promise<void>
 }
 

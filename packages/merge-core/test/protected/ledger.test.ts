@@ -78,7 +78,7 @@ describe('the ledger', () => {
       fc.asyncProperty(batches, async (lists) => {
         const store = memoryStore()
         const files = await fill(folderOver(store), lists)
-        expect(files.length).toBeLessThanOrEqual(8)
+        expect(files.length).toBeLessThanOrEqual(5)
         expect(sorted(await entriesOf(store, files))).toEqual(sorted(lists.flat()))
         expect(files.reduce((sum, file) => sum + file.rows, 0)).toBe(lists.flat().length)
       }),
