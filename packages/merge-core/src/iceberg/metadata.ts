@@ -191,7 +191,7 @@ function gunzip(path: string, bytes: Uint8Array): Uint8Array {
 }
 
 /** Checks what a JSON value must have to be table metadata; `path` names it in errors. Snapshot ids become bigints. */
-function checkTableMetadata(path: string, json: unknown): TableMetadata {
+export function checkTableMetadata(path: string, json: unknown): TableMetadata {
   const check = new Checks(path)
   const metadata = check.object('the metadata', json)
   const version = metadata['format-version']
