@@ -64,9 +64,11 @@ export async function loadTable({ location, catalog }: Pick<Table, 'location' | 
   return loaded
 }
 
-/** The state by one metadata, whether main descends from the snapshot that it belongs to or somebody went back behind it. */
-export function stateOf(location: string, loaded: LoadedTable): TableState {
-  const { metadata } = loaded
+/**
+ * The definition as the table was made by it. Another writer may have left the table in a state that no merge can live with: a rollback
+ * still has to open it.
+ */
+export function declaredBy(location: string, { metadata }: LoadedTable): TableDefinition {
   const properties = metadata.properties ?? {}
   const format = properties[PROPERTY.format]
   if (format === undefined)
@@ -83,7 +85,14 @@ export function stateOf(location: string, loaded: LoadedTable): TableState {
       `${location}: its metadata says that it lies at ${metadata.location}: a copy, or moved; open it where it was made`,
     )
   }
-  const declared = parseTableDefinition(properties[PROPERTY.definition] ?? '')
+  return parseTableDefinition(properties[PROPERTY.definition] ?? '')
+}
+
+/** The state by one metadata, whether main descends from the snapshot that it belongs to or somebody went back behind it. */
+export function stateOf(location: string, loaded: LoadedTable): TableState {
+  const { metadata } = loaded
+  const properties = metadata.properties ?? {}
+  const declared = declaredBy(location, loaded)
   checkSpec(location, defaultSpec(metadata), declared)
   const fields = tableFields(location, currentSchema(metadata), declared)
   const definition = widened(location, declared, fields)

@@ -11,7 +11,7 @@ import { proveStore } from './prove-store.ts'
 import { failureError, withoutSlash } from './store/stored-object.ts'
 import { NAME_MAPPING } from './stored-files.ts'
 import type { TableDefinition } from './table-definition.ts'
-import { FORMAT, loadState, PROPERTY } from './table-state.ts'
+import { declaredBy, FORMAT, loadTable, PROPERTY } from './table-state.ts'
 
 export interface Table {
   /** Absolute, with its scheme, without a slash at its end. */
@@ -21,23 +21,37 @@ export interface Table {
   readonly catalog: Catalog
 }
 
+/** A table in a catalog that keeps its pointer elsewhere than beside its files. */
+export interface CatalogEntry {
+  readonly catalog: Catalog
+  /** What messages call it. */
+  readonly name: string
+}
+
+export interface Placement {
+  /** Absolute. Default: where the catalog puts new tables. */
+  readonly location?: string
+  /** Absolute folder of tombstones and ledger. Default: beside the location. */
+  readonly stateFolder?: string
+}
+
 /**
- * Creates an empty table at an absolute location (`file:///lake/orders`).
- * @throws InputError where a table stands there, or the store has no working conditional writes
+ * Creates an empty table at an absolute location (`file:///lake/orders`), or in a catalog.
+ * @throws InputError where a table stands there, the store has no working conditional writes, or nobody says where the files shall lie
  */
 export async function createTable(
-  location: string,
+  at: string | CatalogEntry,
   definition: TableDefinition,
   environment: Environment,
+  placement: Placement = {},
 ): Promise<Table> {
-  const root = withoutSlash(location)
-  const catalog = fileCatalog(environment.store, root, environment)
+  const { catalog, name } = entryOf(at, environment)
   if ((await catalog.load()) !== null) {
-    throw new InputError(`${root}: a table stands there; merge into it, or choose another location`)
+    throw new InputError(`${name}: a table stands there; merge into it, or choose another place`)
   }
   const uuid = environment.uuid()
-  const stateFolder = stateFolderOf(root, uuid)
-  const proven = await proveStore(environment, root, stateFolder)
+  const { root, stateFolder } = await placeTable(typeof at === 'string' ? { ...placement, location: at } : placement)
+  const proven = await proveStore(environment, root === '' ? stateFolder : root, stateFolder)
   const keyIds = definition.fields.slice(0, definition.keyColumns).map((field) => field.id)
   const created = await catalog.create(
     newTableMetadata({
@@ -70,29 +84,50 @@ export async function createTable(
   )
   switch (created.kind) {
     case 'committed':
-      return { location: root, definition, environment, catalog }
+      return { location: withoutSlash(created.table.metadata.location), definition, environment, catalog }
     case 'conflict':
       throw new InputError(
-        `${root}: another process created a table there just now; merge into it, or choose another location`,
+        `${name}: another process created a table there just now; merge into it, or choose another place`,
       )
     case 'unknown':
-      throw new TryAgainError(`${root}: no clear answer whether the table was created; look, and run again`, {
+      throw new TryAgainError(`${name}: no clear answer whether the table was created; look, and run again`, {
         cause: created.cause,
       })
     case 'failed':
-      throw failureError(root, 'creating the table', created.failure)
+      throw failureError(name, 'creating the table', created.failure)
+  }
+
+  async function placeTable({
+    location,
+    stateFolder: folder,
+  }: Placement): Promise<{ root: string; stateFolder: string }> {
+    const chosen = location ?? (await catalog.newLocation?.()) ?? null
+    if (chosen === null && folder === undefined) {
+      throw new InputError(
+        `${name}: its catalog does not say where a new table would lie; give its location, or where it chooses one itself the folder of its state`,
+      )
+    }
+    const root = chosen === null ? '' : withoutSlash(chosen)
+    return { root, stateFolder: folder === undefined ? stateFolderOf(root, uuid) : withoutSlash(folder) }
   }
 }
 
 /**
- * Opens the table at an absolute location.
+ * Opens the table at an absolute location, or in a catalog.
  * @throws InputError where there is none, or it is not one of lastwrite's
  */
-export async function openTable(location: string, environment: Environment): Promise<Table> {
-  const root = withoutSlash(location)
-  const catalog = fileCatalog(environment.store, root, environment)
-  const { definition } = await loadState({ location: root, catalog })
-  return { location: root, definition, environment, catalog }
+export async function openTable(at: string | CatalogEntry, environment: Environment): Promise<Table> {
+  const { catalog, name } = entryOf(at, environment)
+  const loaded = await loadTable({ location: name, catalog })
+  const location = typeof at === 'string' ? name : withoutSlash(loaded.metadata.location)
+  return { location, definition: declaredBy(location, loaded), environment, catalog }
+}
+
+/** The table whose metadata lies in a folder is known by that folder. */
+function entryOf(at: string | CatalogEntry, environment: Environment): CatalogEntry {
+  if (typeof at !== 'string') return at
+  const name = withoutSlash(at)
+  return { catalog: fileCatalog(environment.store, name, environment), name }
 }
 
 function stateFolderOf(location: string, uuid: string): string {

@@ -23,8 +23,14 @@ export type CommitResult =
 export interface Catalog {
   /** Null where there is no table. */
   load(): Promise<LoadedTable | null>
+  /** An empty `location` leaves it to the catalog, where that has a say in it. */
   create(metadata: TableMetadata): Promise<CommitResult>
-  /** Applies `updates` to `base` if `base` is still current and the requirements hold for it. */
+  /** Where the catalog would put a new table, of one that has a say in it; null where it tells that only of a table that stands. */
+  newLocation?(): Promise<string | null>
+  /**
+   * Applies `updates` if the requirements hold. A folder or Glue wants `base` to be current, too; a REST server applies them to what is
+   * current by then.
+   */
   commit(
     base: LoadedTable,
     updates: readonly TableUpdate[],
