@@ -9,13 +9,11 @@
 // A table whose `write.metadata.compression-codec` is gzip has `vN.gz.metadata.json`; we write the name that Spark would write, so
 // that both fight for one name.
 
-import * as zlib from 'node:zlib'
 import type { Environment } from '../environment.ts'
 import { DamagedObjectError, InputError } from '../errors.ts'
 import type { Failure, ObjectStore } from '../store/object-store.ts'
 import { compareStored, failureError, storeLocation } from '../store/stored-object.ts'
 import {
-  applyUpdates,
   type Catalog,
   type CommitResult,
   type LoadedTable,
@@ -29,12 +27,9 @@ import {
   parseTableMetadata,
   snapshotById,
   type TableMetadata,
-  writeTableMetadata,
 } from './metadata.ts'
+import { encodeMetadata, METADATA_CODEC, nextMetadata } from './metadata-file.ts'
 
-const METADATA_LOG_DEFAULT = 100
-const MAX_PREVIOUS = 'write.metadata.previous-versions-max'
-const CODEC = 'write.metadata.compression-codec'
 /** Spark writes `v3.gz.metadata.json`, versions of long ago `v3.metadata.json.gz`. */
 const VERSION_NAME = /\/v(\d{1,9})(?:\.gz)?\.metadata\.json(?:\.gz)?$/
 /** Names of catalogs that keep the pointer elsewhere: `00001-<uuid>.metadata.json`. */
@@ -99,15 +94,12 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     const newest = newestOf(versions)
     if (newest === undefined || newest.path !== base.metadataLocation) return { kind: 'conflict' }
     if (!requirements.every((requirement) => meetsRequirement(base.metadata, requirement))) return { kind: 'conflict' }
-    const updated = applyUpdates(base.metadata, updates, environment.nowMs())
-    return createVersion(newest.number + 1, { ...updated, 'metadata-log': extendedLog(base, updated) })
+    return createVersion(newest.number + 1, nextMetadata(base, updates, environment.nowMs()))
   }
 
   async function createVersion(number: number, metadata: TableMetadata): Promise<CommitResult> {
-    const gzip = metadata.properties?.[CODEC]?.toLowerCase() === 'gzip'
-    const version = { number, path: `${folder}/v${number}${gzip ? '.gz' : ''}.metadata.json` }
-    const text = Buffer.from(writeTableMetadata(metadata))
-    const bytes = gzip ? zlib.gzipSync(text) : text
+    const { bytes, suffix } = encodeMetadata(metadata)
+    const version = { number, path: `${folder}/v${number}${suffix}` }
     const table = { metadata, metadataLocation: version.path }
     const written = await store.put(version.path, bytes, { kind: 'create' })
     if (written.kind === 'ok') return settle(version, table)
@@ -201,12 +193,6 @@ function newestOf(versions: readonly ListedVersion[]): ListedVersion | undefined
   throw new DamagedObjectError(
     newest.path,
     `${twin.path} exists too: two writers committed version ${newest.number} under different names; ` +
-      `set ${CODEC} to one value and delete the file whose changes are to be lost`,
+      `set ${METADATA_CODEC} to one value and delete the file whose changes are to be lost`,
   )
-}
-
-function extendedLog(base: LoadedTable, updated: TableMetadata): MetadataLogEntry[] {
-  const kept = Number(updated.properties?.[MAX_PREVIOUS] ?? METADATA_LOG_DEFAULT)
-  const entry = { 'timestamp-ms': base.metadata['last-updated-ms'], 'metadata-file': base.metadataLocation }
-  return [...(updated['metadata-log'] ?? []), entry].slice(-(kept > 0 ? kept : METADATA_LOG_DEFAULT))
 }
