@@ -113,7 +113,7 @@ function avroType(schema: avro.Schema): avro.Type {
 }
 
 /** Longs as bigint, decimals unscaled. */
-async function avroRecords(store: ObjectStore, path: string): Promise<unknown[]> {
+export async function avroRecords(store: ObjectStore, path: string): Promise<unknown[]> {
   const bytes = await readObject(store, path)
   const decoder = new avro.streams.BlockDecoder({
     parseHook: avroType,

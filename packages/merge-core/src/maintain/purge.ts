@@ -13,6 +13,7 @@ import { commitSnapshot, nextSnapshotId, stateFolderFor } from '../commit-snapsh
 import { InputError } from '../errors.ts'
 import { snapshotById } from '../iceberg/metadata.ts'
 import { liveFiles } from '../iceberg/snapshot.ts'
+import { invariant } from '../invariant.ts'
 import { listLanding } from '../landing/scan-landing.ts'
 import { dropFromLedger, type LedgerEntry, readLedger, readLedgerEntries } from '../protected/ledger.ts'
 import { countPurged, purgeTombstones } from '../protected/tombstones.ts'
@@ -35,7 +36,7 @@ export interface PurgeReport {
   readonly snapshot: bigint | null
   /** Epoch seconds: removals up to this time are old enough to be forgotten. */
   readonly upTo: number
-  /** The landing object that is not merged and holds `upTo` back; null where the definition's horizon, or the time, does. */
+  /** The landing object that is not merged and holds `upTo` back; null where the definition's horizon does. */
   readonly heldBackBy: string | null
   /** As it is afterwards, in epoch seconds. */
   readonly watermark: number | null
@@ -125,9 +126,9 @@ async function purgeableUpTo(
     if (ledger.has(object.path, object.etag)) continue
     if (oldest === null || hourOf(object) < hourOf(oldest)) oldest = object
   }
-  const arriving = nowS - DAY_S - ARRIVAL_SLACK_S
+  invariant(horizon <= nowS - DAY_S - ARRIVAL_SLACK_S, 'what has not landed yet is younger than the shortest horizon')
   const landed = oldest === null ? Infinity : hourOf(oldest) - ARRIVAL_SLACK_S
-  const upTo = Math.min(horizon, arriving, landed)
+  const upTo = Math.min(horizon, landed)
   return { upTo, heldBackBy: landed === upTo ? oldest!.path : null }
 }
 

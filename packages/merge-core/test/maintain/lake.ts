@@ -1,0 +1,107 @@
+// A table of hand-made changes with a clock that tests set: objects land under the hour that it shows, and carry its time.
+
+import { mergeLanding, openTable, type Table } from '../../src/index.ts'
+import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
+import { arrivalsOf, type LandedObject, type TableSpec } from '../change-sets.ts'
+import { type HandChange, handTable, line, objectOf } from '../hand-changes.ts'
+import { type Cells, expectedRows } from '../model.ts'
+import { rowsById } from '../read-rows.ts'
+import { currentMetadata, LOCATION, ledger, tombstones } from '../stored-table.ts'
+import { createTestTable, environmentOver, inOrder, LANDING, storedRows } from '../table-run.ts'
+
+export const HOUR = 3600 * 1000
+export const DAY = 24 * HOUR
+export const START = Date.UTC(2027, 1, 10, 8)
+
+export interface Clock {
+  ms: number
+}
+
+export interface Lake {
+  readonly spec: TableSpec
+  readonly store: MemoryStore
+  readonly clock: Clock
+  /** In the order of their merging. */
+  readonly landed: readonly LandedObject[]
+  /** The table as another process opens it. */
+  open(seed?: number): Promise<Table>
+  /** Lands an object under the hour that the clock shows; its changes are of that second where they do not say when. */
+  land(name: string, ...changes: HandChange[]): Promise<void>
+  /** Lands and merges. */
+  merge(name: string, ...changes: HandChange[]): ReturnType<typeof mergeLanding>
+  mergeAgain(seed?: number): ReturnType<typeof mergeLanding>
+  wait(ms: number): void
+  rows(): Promise<[string, Cells][]>
+  /** The rows that the model has after the merges of `landed`, one commit each. */
+  modelRows(landed?: readonly LandedObject[]): [string, Cells][]
+  head(): Promise<bigint>
+  /** Names of the landing objects that the ledger knows. */
+  known(): Promise<string[]>
+  removedKeys(): Promise<string[]>
+  /** The same table in a store of its own, without faults. */
+  clone(): Lake
+}
+
+export async function newLake(
+  settings: Readonly<Record<string, unknown>> = {},
+  partitionBy: readonly string[] = [],
+): Promise<Lake> {
+  const clock = { ms: START }
+  const store = memoryStore({ nowMs: () => clock.ms })
+  const spec = handTable(partitionBy, settings)
+  const lake = lakeOver(store, clock, spec, [])
+  await createTestTable(spec, environmentAt(store, clock, 1))
+  return lake
+}
+
+function environmentAt(store: MemoryStore, clock: Clock, seed: number) {
+  return { ...environmentOver(store, seed), nowMs: () => clock.ms }
+}
+
+function lakeOver(store: MemoryStore, clock: Clock, spec: TableSpec, landed: LandedObject[]): Lake {
+  let processes = 1000
+  const open = (seed = processes++) => openTable(LOCATION, environmentAt(store, clock, seed))
+  const land = async (name: string, ...changes: HandChange[]) => {
+    const at = Math.floor(clock.ms / 1000)
+    const folder = new Date(clock.ms).toISOString().slice(0, 13).replaceAll(/[-T]/g, '/')
+    const object = objectOf(
+      `${folder}/${name}`,
+      changes.map((change) => line(spec, { at, ...change })),
+    )
+    landed.push(object)
+    await store.put(LANDING + object.name, object.bytes, { kind: 'create' })
+  }
+  const mergeAgain = async (seed?: number) => mergeLanding(await open(seed), [LANDING])
+  return {
+    spec,
+    store,
+    clock,
+    landed,
+    open,
+    land,
+    mergeAgain,
+    merge: async (name, ...changes) => {
+      await land(name, ...changes)
+      return mergeAgain()
+    },
+    wait: (ms) => {
+      clock.ms += ms
+    },
+    rows: async () => inOrder(rowsById(spec, await storedRows(spec, store))),
+    modelRows: (objects = landed) => inOrder(expectedRows(arrivalsOf(objects.map((object) => [object])))),
+    head: async () => currentSnapshotId(store),
+    known: async () => (await ledger(store)).map(({ object }) => object.slice(object.lastIndexOf('/') + 1)).sort(),
+    removedKeys: async () => (await tombstones(store)).map(({ pk }) => String(pk)).sort(),
+    clone: () => lakeOver(store.clone(), clock, spec, [...landed]),
+  }
+}
+
+async function currentSnapshotId(store: MemoryStore): Promise<bigint> {
+  const { text } = await currentMetadata(store)
+  return BigInt(/"current-snapshot-id":(-?\d+)/.exec(text)![1]!)
+}
+
+export async function watermarkOf(store: MemoryStore): Promise<number | null> {
+  const text = (await currentMetadata(store)).properties['lastwrite.watermark']
+  return text === undefined ? null : Number(text)
+}
