@@ -3,7 +3,8 @@
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
-export const TABLE_ARGUMENT = 'location of the table: a folder such as ./lake/orders, or s3://bucket/orders'
+export const TABLE_ARGUMENT =
+  'the table: a folder such as ./lake/orders, s3://bucket/orders, rest:<catalog>#<namespace>.<table>, or glue:<database>.<table>'
 
 export interface OutputOptions {
   readonly json?: true
@@ -22,9 +23,11 @@ export interface StoreOptions {
   readonly endpoint?: string
   readonly region?: string
   readonly bucketOwner?: string
+  readonly warehouse?: string
+  readonly catalogSigning?: string
 }
 
-/** Adds what a command needs to reach a table on S3. */
+/** Adds what a command needs to reach a table on S3 or in a catalog. */
 export function withStoreOptions(command: Command): Command {
   return command
     .addOption(
@@ -35,6 +38,17 @@ export function withStoreOptions(command: Command): Command {
     .addOption(new Option('--region <name>', "the buckets' region; else as AWS_REGION says").env('LASTWRITE_REGION'))
     .addOption(
       new Option('--bucket-owner <account>', 'refuse buckets of any other account').env('LASTWRITE_BUCKET_OWNER'),
+    )
+    .addOption(
+      new Option('--warehouse <name>', 'which of the warehouses of a REST catalog: a name, a location or an ARN').env(
+        'LASTWRITE_WAREHOUSE',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--catalog-signing <service>',
+        "sign requests to a REST catalog for this AWS service; Amazon's own need not be told",
+      ).env('LASTWRITE_CATALOG_SIGNING'),
     )
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createTable, InputError, parseTableDefinition } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
-import { workerEnvironment } from '../open-table.ts'
+import { findTable } from '../open-table.ts'
 import {
   example,
   jsonOption,
@@ -17,6 +17,8 @@ import { toLocation } from '../table-location.ts'
 
 interface InitOptions extends OutputOptions, StoreOptions, WriteOptions {
   readonly definition: string
+  readonly location?: string
+  readonly state?: string
 }
 
 export function initCommand(): Command {
@@ -27,6 +29,16 @@ export function initCommand(): Command {
       new Option('--definition <file>', 'JSON file that names the key, the columns and the partitions')
         .env('LASTWRITE_DEFINITION')
         .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--location <folder>', 'where the files of a table in a catalog lie; else where the catalog says').env(
+        'LASTWRITE_LOCATION',
+      ),
+    )
+    .addOption(
+      new Option('--state <folder>', 'where tombstones and ledger lie; else beside the location').env(
+        'LASTWRITE_STATE',
+      ),
     )
     .addOption(noFsyncOption())
     .addOption(jsonOption('what was made'))
@@ -43,9 +55,14 @@ orders.table.json:
 }
 
 async function init(text: string, options: InitOptions): Promise<void> {
-  const location = toLocation(text)
   const definition = parseTableDefinition(await readDefinition(options.definition))
-  await createTable(location, definition, workerEnvironment(options))
+  const { at, environment } = await findTable(text, options)
+  if (typeof at === 'string' && options.location !== undefined)
+    throw new InputError(`--location ${options.location}: ${text} is the location itself; leave --location out`)
+  const { location } = await createTable(at, definition, environment, {
+    ...(options.location !== undefined && { location: toLocation(options.location) }),
+    ...(options.state !== undefined && { stateFolder: toLocation(options.state) }),
+  })
   const partitions = definition.partitionBy.map((field) => field.name)
   if (options.json) printJson({ table: definition.table, location, partitions })
   else if (!options.quiet) {

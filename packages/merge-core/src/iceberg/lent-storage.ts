@@ -21,7 +21,7 @@ export function lentStorage(location: string, body: Readonly<Record<string, unkn
   const byPrefix = listed.flatMap((each: { prefix?: unknown; config?: unknown } | null) =>
     typeof each?.prefix === 'string' ? settingsIn(each.prefix, { ...common, ...textsIn(each.config) }) : [],
   )
-  return byPrefix.length > 0 ? byPrefix : settingsIn(location, common)
+  return byPrefix.length > 0 ? byPrefix : settingsIn(`${location.replace(/\/+$/, '')}/`, common)
 }
 
 /** When the first of them runs out, in epoch milliseconds. */

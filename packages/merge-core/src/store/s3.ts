@@ -47,6 +47,14 @@ import { failureOf } from './s3/outcome.ts'
 import { bytesOf, planParts, S3_LIMITS, S3_PARTS_MAX, type UploadedPart } from './s3/part-plan.ts'
 import { noTraffic, type RequestCounts } from './traffic.ts'
 
+export interface S3Credentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+  /** When they run out; left out where nobody knows. */
+  readonly expiration?: Date
+}
+
 export interface S3StoreSettings {
   /** Of another server than Amazon's: `http://127.0.0.1:7070`. */
   readonly endpoint?: string
@@ -56,12 +64,8 @@ export interface S3StoreSettings {
   readonly forcePathStyle?: boolean
   /** Account that every bucket must belong to. */
   readonly expectedBucketOwner?: string
-  /** Default: the SDK's chain of environment, profile and role. */
-  readonly credentials?: {
-    readonly accessKeyId: string
-    readonly secretAccessKey: string
-    readonly sessionToken?: string
-  }
+  /** Default: the SDK's chain of environment, profile and role. A function is asked again before they run out. */
+  readonly credentials?: S3Credentials | (() => Promise<S3Credentials>)
   /** Requests under way at once. Default 32. */
   readonly concurrencyMax?: number
   /** An attempt ends when so long no byte came. Default 10 s. */
