@@ -37,6 +37,8 @@ import {
 import { machine, type Results, summarize, summaryTable, type Timing } from './results.ts'
 import { type TableShape, type Workload, workloadsOf } from './workloads.ts'
 
+const STDERR_SHOWN = 4_000
+
 interface Case {
   readonly size: string
   readonly workload: Workload
@@ -65,15 +67,16 @@ async function bench(): Promise<number> {
   bundleProgram()
   if (options.rebuild) for (const contestant of chosen) forgetTables(contestant)
   const runs: Timing[] = []
+  const results: Results = { machine: machine(), threads: Number(options.threads), versions: await versions(), runs }
   for (const one of cases) {
     const timings = await timeCase(one)
     if (timings.length === 0) continue
     runs.push(...timings)
+    // After each workload: a run of hours that is interrupted leaves what it has.
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`)
     const { name, title } = one.workload
     console.log(`\n${summaryTable(`${name} ${title}, ${one.size}`, summarize(timings))}`)
   }
-  const results: Results = { machine: machine(), threads: Number(options.threads), versions: await versions(), runs }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`)
   const wrong = runs.filter((run) => !run.verified).length
   console.log(`\n${runs.length} merges, ${wrong} with a wrong result, ${failures.length} failed`)
   return wrong + failures.length > 0 || runs.length === 0 ? 1 : 0
@@ -148,8 +151,7 @@ function measure(contestant: Contestant, live: string, landing: string): Cost {
   const run = contestant.command(live, landing, Number(options.threads))
   const folder = mkdtempSync(join(tmpdir(), 'lastwrite-bench-'))
   try {
-    const out = join(folder, 'stdout')
-    const args = [join(import.meta.dirname, 'measure.py'), out, ...run.argv]
+    const args = [join(import.meta.dirname, 'measure.py'), folder, ...run.argv]
     const { status, stdout } = spawnSync(rivalsPython.program, args, {
       encoding: 'utf8',
       env: { ...process.env, ...run.env },
@@ -163,8 +165,11 @@ function measure(contestant: Contestant, live: string, landing: string): Cost {
       bytes_read: number
       exit: number
     }
-    if (exit !== 0) throw new Error(`${contestant.name} ended with ${exit}: ${run.argv.join(' ')}`)
-    const bytes = mergedBytes(contestant, readFileSync(out, 'utf8'))
+    if (exit !== 0) {
+      const said = readFileSync(join(folder, 'stderr'), 'utf8').slice(-STDERR_SHOWN)
+      throw new Error(`${contestant.name} ended with ${exit}: ${run.argv.join(' ')}\n${said}`)
+    }
+    const bytes = mergedBytes(contestant, readFileSync(join(folder, 'stdout'), 'utf8'))
     return {
       ...cost,
       bytes_read: bytes.bytes_read ?? cost.bytes_read,

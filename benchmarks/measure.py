@@ -1,4 +1,6 @@
-# Runs one program and says what it cost: python measure.py <file for its standard output> <program> [argument…]
+# Runs one program and says what it cost: python measure.py <folder> <program> [argument…]
+#
+# Its outputs go into the files `stdout` and `stderr` of the folder.
 #
 # Prints JSON: wall seconds from before its start to after its end, CPU seconds of it and all that it waited for, the peak memory of
 # the largest process among them, the bytes that they read by system calls (mapped files do not show), and how it ended.
@@ -10,8 +12,10 @@ import time
 
 
 def main():
-    out, *argv = sys.argv[1:]
-    actions = [(os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)]
+    folder, *argv = sys.argv[1:]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    outputs = [(1, f"{folder}/stdout"), (2, f"{folder}/stderr")]
+    actions = [(os.POSIX_SPAWN_OPEN, number, path, flags, 0o644) for number, path in outputs]
     start = time.perf_counter()
     pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
