@@ -16,7 +16,7 @@ import type { Table } from '../table.ts'
 import { loadState, PROPERTY, type TableState } from '../table-state.ts'
 import { deleteFiles, type FileSums, sumsOf } from './delete-files.ts'
 import { addNamedByTable, refuseSharedFiles } from './expire.ts'
-import { addFile, addSnapshots, type FileKind, type NamedFile, type NamedFiles, noFiles } from './named-files.ts'
+import { addFile, addSnapshotsBeside, type FileKind, type NamedFile, type NamedFiles, noFiles } from './named-files.ts'
 import { GRACE_MS, snapshotsInUse } from './retention.ts'
 
 const DAY_MS = 24 * 3600 * 1000
@@ -147,7 +147,8 @@ async function inUseWhenTheGraceBegan(
   for (const metadata of await metadataBeforeRemovals(store, state, versions)) {
     const removed = snapshotsInUse(metadata, nowMs).filter((snapshot) => !known.has(snapshot['snapshot-id']))
     for (const snapshot of removed) known.add(snapshot['snapshot-id'])
-    await addSnapshots(store, named, metadata, removed)
+    // An expire may have judged a moment later that nobody reads them any more.
+    await addSnapshotsBeside(store, named, metadata, removed, noFiles())
   }
   return named
 }
@@ -159,7 +160,7 @@ function versionsSince(listed: readonly FoundFile[], sinceMs: number): string[] 
   const versions = listed
     .filter(({ path }) => METADATA_NAME.test(path) && !path.endsWith('.crc'))
     .sort((a, b) => a.modifiedMs - b.modifiedMs)
-  const start = versions.findLastIndex(({ modifiedMs }) => modifiedMs < sinceMs)
+  const start = versions.findLastIndex(({ modifiedMs }) => modifiedMs <= sinceMs)
   return versions.slice(Math.max(start, 0)).map(({ path }) => path)
 }
 

@@ -89,7 +89,7 @@ async function filesOfRemoved(table: Table, { metadata, snapshots, after }: Remo
   if (old.length === 0) return found
   const named = noFiles()
   await addNamedByTable(table, named, after)
-  await addSnapshots(store, named, metadata, [...inUse])
+  await addSnapshotsBeside(store, named, metadata, [...inUse], noFiles())
   await addSnapshotsBeside(store, found, metadata, old, named)
   for (const path of found.files.keys()) {
     if (named.files.has(path) || !belongsTo(after, path)) found.files.delete(path)

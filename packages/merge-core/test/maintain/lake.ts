@@ -15,6 +15,8 @@ export const START = Date.UTC(2027, 1, 10, 8)
 
 export interface Clock {
   ms: number
+  /** Seeds the names that the next process makes up: no two are to make up the same. */
+  processes: number
 }
 
 export interface Lake {
@@ -44,10 +46,13 @@ export interface Lake {
 
 export async function newLake(
   settings: Readonly<Record<string, unknown>> = {},
-  partitionBy: readonly string[] = [],
+  {
+    partitionBy = [],
+    storeAheadMs = 0,
+  }: { readonly partitionBy?: readonly string[]; readonly storeAheadMs?: number } = {},
 ): Promise<Lake> {
-  const clock = { ms: START }
-  const store = memoryStore({ nowMs: () => clock.ms })
+  const clock = { ms: START, processes: 1000 }
+  const store = memoryStore({ nowMs: () => clock.ms + storeAheadMs })
   const spec = handTable(partitionBy, settings)
   const lake = lakeOver(store, clock, spec, [])
   await createTestTable(spec, environmentAt(store, clock, 1))
@@ -59,8 +64,7 @@ function environmentAt(store: MemoryStore, clock: Clock, seed: number) {
 }
 
 function lakeOver(store: MemoryStore, clock: Clock, spec: TableSpec, landed: LandedObject[]): Lake {
-  let processes = 1000
-  const open = (seed = processes++) => openTable(LOCATION, environmentAt(store, clock, seed))
+  const open = (seed = clock.processes++) => openTable(LOCATION, environmentAt(store, clock, seed))
   const land = async (name: string, ...changes: HandChange[]) => {
     const at = Math.floor(clock.ms / 1000)
     const folder = new Date(clock.ms).toISOString().slice(0, 13).replaceAll(/[-T]/g, '/')

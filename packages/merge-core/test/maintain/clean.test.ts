@@ -1,0 +1,280 @@
+import { describe, expect, it } from 'vitest'
+import { cleanTable, expireSnapshots, mergeLanding, rollbackTable } from '../../src/index.ts'
+import { SimulatedCrash } from '../../src/store/memory.ts'
+import { expectWhole, namedByTable } from '../named-by-table.ts'
+import { currentMetadata, LOCATION } from '../stored-table.ts'
+import { LANDING } from '../table-run.ts'
+import { DAY, HOUR, type Lake, newLake } from './lake.ts'
+
+const HINT = `${LOCATION}/metadata/version-hint.text`
+
+/** Everything below the table's location and its state folder that nothing names, but for reports: a commit has one without naming it. */
+async function leftovers(lake: Lake): Promise<string[]> {
+  const { paths, stateFolder } = await namedByTable(lake.store)
+  const all = [...lake.store.snapshot().keys()]
+  const own = all.filter((path) => path.startsWith(`${LOCATION}/`) || path.startsWith(`${stateFolder}/`))
+  return own.filter((path) => !paths.has(path) && path !== HINT && !path.includes('/reports/'))
+}
+
+const clean = async (lake: Lake, options = {}) => cleanTable(await lake.open(), options)
+
+/** A table with a row, a removal, bad lines, a broken object and a run that was killed right before its commit. */
+async function lakeWithLeftovers(): Promise<Lake> {
+  const lake = await newLake({ landing_days: 5 })
+  await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' }, { pk: 'x', sequence: 5, from: 'A' })
+  lake.store.plant(`${LANDING}bad`, Buffer.from('not json\n'))
+  lake.store.plant(`${LANDING}broken`, Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3]))
+  await lake.mergeAgain()
+  lake.wait(HOUR)
+  await lake.land('2', { pk: 'b', sequence: 1, to: 'A' }, { pk: 'a', sequence: 2, from: 'A' })
+  lake.store.plant(`${LANDING}worse`, Buffer.from('not json either\n'))
+  lake.store.inject({ operation: 'put', path: /\/v\d+\.metadata\.json$/, fault: { kind: 'crash', when: 'before' } })
+  await expect(lake.mergeAgain()).rejects.toThrow(SimulatedCrash)
+  return lake.clone()
+}
+
+describe('clean', () => {
+  it('deletes what a killed run left, once it is a day old, and nothing else', async () => {
+    const lake = await lakeWithLeftovers()
+    const left = await leftovers(lake)
+    const quarantine = left.filter((path) => path.includes('/quarantine/'))
+    expect(left.filter((path) => path.includes('/data/'))).toHaveLength(1)
+    expect(quarantine).toHaveLength(1)
+    lake.wait(DAY)
+    const before = lake.store.snapshot()
+    expect((await clean(lake)).paths).toEqual([])
+    expect(lake.store.snapshot()).toEqual(before)
+    lake.wait(1)
+    const report = await clean(lake)
+    const gone = [...before.keys()].filter((path) => !lake.store.snapshot().has(path))
+    expect(report.paths.toSorted()).toEqual(gone.toSorted())
+    expect(gone.toSorted()).toEqual(left.filter((path) => !quarantine.includes(path)).toSorted())
+    await expectWhole(lake.store)
+    await lake.mergeAgain()
+    expect(await lake.rows()).toEqual(lake.modelRows())
+  })
+
+  it('keeps bad lines that nothing names as long as landing objects are kept', async () => {
+    const lake = await lakeWithLeftovers()
+    const quarantine = (await leftovers(lake)).filter((path) => path.includes('/quarantine/'))
+    lake.wait(5 * DAY)
+    await clean(lake)
+    expect(await leftovers(lake)).toEqual(expect.arrayContaining(quarantine))
+    lake.wait(1)
+    await clean(lake)
+    expect((await leftovers(lake)).filter((path) => path.includes('/quarantine/'))).toEqual([])
+    await expectWhole(lake.store)
+  })
+
+  it('keeps the reports of kept snapshots, and no others', async () => {
+    const lake = await newLake()
+    const reports = () => [...lake.store.snapshot().keys()].filter((path) => path.includes('/reports/'))
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' })
+    lake.wait(HOUR)
+    await lake.merge('2', { pk: 'a', sequence: 2, to: 'A' })
+    const second = reports().filter((path) => lake.store.snapshot().get(path)!.modifiedMs === lake.clock.ms)
+    lake.wait(3 * DAY)
+    await clean(lake)
+    expect(reports()).toHaveLength(2)
+    await expireSnapshots(await lake.open())
+    await clean(lake)
+    expect(reports()).toEqual(second)
+  })
+
+  it('takes what an expire left behind that was killed after its commit', async () => {
+    const lake = await newLake()
+    for (let i = 0; i < 4; i++) {
+      await lake.merge(`${i}`, { pk: 'a', sequence: i, to: 'A' }, { pk: `x${i}`, sequence: 5, from: 'A' })
+      lake.wait(HOUR)
+    }
+    lake.wait(3 * DAY)
+    lake.store.inject({ operation: 'delete', fault: { kind: 'crash', when: 'before' } })
+    await expect(lake.open().then((table) => expireSnapshots(table))).rejects.toThrow(SimulatedCrash)
+    const later = lake.clone()
+    expect((await leftovers(later)).filter((path) => path.includes('/data/'))).toHaveLength(3)
+    await clean(later)
+    // The commit of the expire is young, but what it let go was out of use before.
+    expect((await leftovers(later)).filter((path) => !path.endsWith('.metadata.json'))).toEqual([])
+    await expectWhole(later.store)
+  })
+
+  it('does not miss what an expire deleted a moment before, by a clock that runs behind the store', async () => {
+    const lake = await newLake({ keep_snapshots_hours: 1 }, { storeAheadMs: 5000 })
+    for (let i = 0; i < 3; i++) {
+      await lake.merge(`${i}`, { pk: 'a', sequence: i, to: 'A' })
+      lake.wait(HOUR)
+    }
+    lake.store.plant(`${LOCATION}/data/orphan.parquet`, Buffer.from('orphan'))
+    lake.wait(23 * HOUR)
+    await expireSnapshots(await lake.open())
+    lake.wait(1000)
+    await clean(lake)
+    lake.wait(HOUR)
+    await expireSnapshots(await lake.open())
+    expect((await clean(lake)).paths).toContain(`${LOCATION}/data/orphan.parquet`)
+    await expectWhole(lake.store)
+  })
+
+  it('deletes metadata that fell off the log, and keeps what the log names', async () => {
+    const lake = await newLake()
+    const { text, version } = await currentMetadata(lake.store)
+    const short = text.replace('"properties":{', '"properties":{"write.metadata.previous-versions-max":"2",')
+    lake.store.plant(`${LOCATION}/metadata/v${version + 1}.metadata.json`, Buffer.from(short))
+    for (let i = 0; i < 5; i++) {
+      await lake.merge(`${i}`, { pk: 'a', sequence: i, to: 'A' })
+      lake.wait(HOUR)
+    }
+    const versions = () =>
+      [...lake.store.snapshot().keys()].flatMap((path) => /\/v(\d+)\.metadata\.json$/.exec(path)?.[1] ?? []).sort()
+    const crc = `${LOCATION}/metadata/.v1.metadata.json.crc`
+    lake.store.plant(crc, Buffer.from('crc'))
+    expect(versions()).toEqual(['1', '2', '3', '4', '5', '6', '7'])
+    lake.wait(DAY - 3 * HOUR)
+    await clean(lake)
+    // v5 was current when the grace began.
+    expect(versions()).toEqual(['4', '5', '6', '7'])
+    lake.wait(2 * DAY)
+    await clean(lake)
+    expect(versions()).toEqual(['5', '6', '7'])
+    expect(lake.store.snapshot().has(crc)).toBe(false)
+    expect(lake.store.snapshot().has(HINT)).toBe(true)
+    expect(await lake.rows()).toEqual(lake.modelRows())
+  })
+
+  it('keeps files of snapshots that another engine removed while queries may read them', async () => {
+    const lake = await newLake()
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' })
+    const [old] = [...lake.store.snapshot().keys()].filter((path) => path.includes('/data/'))
+    lake.wait(10 * DAY)
+    for (let i = 2; i < 12; i++) {
+      await lake.merge(`${i}`, { pk: 'a', sequence: i, to: 'A' })
+      lake.wait(HOUR)
+    }
+    // Removed without the files, at once and long ago in the row of versions.
+    await expireWithoutFiles(lake)
+    for (let i = 12; i < 16; i++) await lake.merge(`${i}`, { pk: 'a', sequence: i, to: 'A' })
+    const removedDay = await leftovers(lake)
+    expect(removedDay).toContain(old)
+    await clean(lake)
+    expect(await leftovers(lake)).toContain(old)
+    // The one that replaced it was made ten hours before the removal.
+    lake.wait(14 * HOUR)
+    await clean(lake)
+    expect(await leftovers(lake)).toContain(old)
+    lake.wait(1)
+    await clean(lake)
+    expect(await leftovers(lake)).not.toContain(old)
+    await expectWhole(lake.store)
+    expect(await lake.rows()).toEqual(lake.modelRows())
+  })
+
+  it('reads few of the metadata files of a day', async () => {
+    const lake = await newLake()
+    for (let i = 0; i < 40; i++) {
+      await lake.merge(`${i}`, { pk: 'a', sequence: i, to: 'A' })
+      lake.wait(HOUR / 2)
+    }
+    lake.store.plant(`${LOCATION}/data/orphan.parquet`, Buffer.from('orphan'))
+    lake.wait(DAY + 1)
+    await lake.merge('last', { pk: 'a', sequence: 99, to: 'A' })
+    const from = lake.store.calls
+    expect((await clean(lake)).paths).toContain(`${LOCATION}/data/orphan.parquet`)
+    const read = lake.store.log
+      .slice(from)
+      .filter(({ operation, path }) => operation === 'get' && /v\d+\.meta/.test(path))
+    expect(read.length).toBeLessThan(6)
+  })
+
+  it('looks at nothing outside of its folders', async () => {
+    const lake = await newLake()
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' })
+    const { stateFolder } = await namedByTable(lake.store)
+    const others = [
+      'memory://lake/orders-2/data/a.parquet',
+      'memory://lake/other/data/a.parquet',
+      `${LOCATION}/notes.txt`,
+      `${stateFolder}/probe.json`,
+      `${stateFolder}2/tombstones/a.parquet`,
+      `${LANDING}unmerged`,
+    ]
+    for (const path of others) lake.store.plant(path, Buffer.from('of somebody'))
+    lake.wait(90 * DAY)
+    await clean(lake)
+    for (const path of others) expect(lake.store.snapshot().has(path), path).toBe(true)
+  })
+
+  it('keeps what a rollback brought back', async () => {
+    const lake = await newLake()
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' }, { pk: 'x', sequence: 5, from: 'A' })
+    const first = await lake.head()
+    lake.wait(HOUR)
+    await lake.merge('2', { pk: 'a', sequence: 2, from: 'A', to: 'B' })
+    lake.wait(HOUR)
+    await rollbackTable(await lake.open(), { to: first, ledger: 'skip' })
+    lake.wait(10 * DAY)
+    await expireSnapshots(await lake.open())
+    await clean(lake)
+    await expectWhole(lake.store)
+    expect(await lake.rows()).toEqual(lake.modelRows(lake.landed.slice(0, 1)))
+    expect(await lake.removedKeys()).toEqual(['x'])
+    expect((await leftovers(lake)).filter((path) => !path.endsWith('.metadata.json'))).toEqual([])
+  })
+
+  it('deletes nothing where it cannot tell what is named', async () => {
+    const lake = await lakeWithLeftovers()
+    lake.wait(2 * DAY)
+    const manifest = [...(await namedByTable(lake.store)).paths].find((path) => /-m\d+\.avro$/.test(path))!
+    lake.store.plant(manifest, Buffer.from('damaged'))
+    const before = lake.store.snapshot()
+    await expect(clean(lake)).rejects.toMatchObject({ name: 'DamagedObjectError' })
+    expect(lake.store.snapshot()).toEqual(before)
+  })
+
+  it('lists what it would delete in a dry run, and deletes nothing', async () => {
+    const lake = await lakeWithLeftovers()
+    lake.wait(10 * DAY)
+    const before = lake.store.snapshot()
+    const said = await clean(lake, { dryRun: true })
+    expect(lake.store.snapshot()).toEqual(before)
+    expect(said.paths.length).toBeGreaterThan(3)
+    expect(await clean(lake)).toEqual({ ...said, dryRun: false })
+    expect(await leftovers(lake)).toEqual([])
+  })
+
+  it('leaves a run alone that commits while it looks', async () => {
+    const lake = await lakeWithLeftovers()
+    lake.wait(10 * DAY)
+    const table = await lake.open()
+    const count = (await cleanCalls(lake.clone())).length
+    for (let skip = 0; skip < count; skip++) {
+      const racing = lake.clone()
+      const cleaning = await racing.open()
+      racing.store.inject({
+        skip,
+        fault: { kind: 'run', before: async () => void (await mergeLanding(await racing.open(), [LANDING])) },
+      })
+      await cleanTable(cleaning)
+      await racing.mergeAgain()
+      await expectWhole(racing.store, `a merge before call ${skip}`)
+      expect(await racing.rows()).toEqual(racing.modelRows())
+    }
+    expect(table.location).toBe(LOCATION)
+  })
+})
+
+async function cleanCalls(lake: Lake) {
+  const table = await lake.open()
+  const from = lake.store.calls
+  await cleanTable(table)
+  return lake.store.log.slice(from)
+}
+
+/** As pyiceberg expires: the metadata alone. */
+async function expireWithoutFiles(lake: Lake): Promise<void> {
+  const { catalog } = await lake.open()
+  const base = (await catalog.load())!
+  const head = base.metadata['current-snapshot-id']
+  const ids = base.metadata.snapshots!.map((snapshot) => snapshot['snapshot-id']).filter((id) => id !== head)
+  const { kind } = await catalog.commit(base, [{ action: 'remove-snapshots', 'snapshot-ids': ids }], [])
+  if (kind !== 'committed') throw new Error(`the commit is ${kind}`)
+}
