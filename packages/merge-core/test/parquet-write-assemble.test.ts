@@ -167,11 +167,11 @@ describe('a file of kept and encoded groups', () => {
     ]
     const order = fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 1 })
     await fc.assert(
-      fc.asyncProperty(order, fc.constantFrom(0, 1000), async (order, gapBytesMax) => {
+      fc.asyncProperty(order, fc.constantFrom(0, 1000), fc.boolean(), async (order, gapBytesMax, keptFirst) => {
         const file = assembleFile(
           fields,
           order.map((i) => all[i]![2]()),
-          { ...OPTIONS, gapBytesMax },
+          { ...OPTIONS, gapBytesMax, keptFirst },
         )
         const texts = textsAt(order.toSorted().map((i) => [all[i]![0], all[i]![1]] as const))
         const bytes = bytesOf(file, files)
@@ -200,6 +200,22 @@ describe('a file of kept and encoded groups', () => {
   it('lists groups as given where the key is none of its business', () => {
     const file = assembleFile(fields, [groupAt(0, 'new'), old.kept[1]!], { keyColumns: 0 })
     expect(file.footer.rowGroups.map(({ sortingColumns }) => sortingColumns?.length)).toEqual([2, 2])
+  })
+
+  it('lays kept groups first where asked to, as they lie in their file, and lists all as given', async () => {
+    const groups = [groupAt(0, 'new'), old.kept[1]!, groupAt(40, 'new'), old.kept[3]!]
+    const file = assembleFile(fields, groups, { keyColumns: 0, keptFirst: true })
+    expect(file.parts.map(({ kind }) => kind)).toEqual(['bytes', 'copy', 'copy', 'bytes', 'bytes', 'bytes'])
+    const starts = file.footer.rowGroups.map(({ fileOffset }) => fileOffset!)
+    expect(starts.toSorted((a, b) => a - b)).toEqual([1, 3, 0, 2].map((group) => starts[group]))
+    expect(file.splitOffsets).toEqual(starts.toSorted((a, b) => a - b))
+    const lists = textsAt([
+      [0, 'new'],
+      [20, 'old'],
+      [40, 'new'],
+      [60, 'old'],
+    ])
+    expect(await readOurs(fields, bytesOf(file, files))).toEqual(lists)
   })
 
   it('names no sorting columns where a kept group is not known to be sorted', () => {

@@ -141,6 +141,7 @@ export class FileWriter {
     const { fields } = this.#context
     const file = assembleFile(fields, this.#groups, {
       keyColumns: 0,
+      keptFirst: true,
       keyValueMetadata: [keyRangesEntry(this.#keyRanges)],
     })
     const path = await this.#context.createFile(file.parts)

@@ -1,6 +1,6 @@
 // Puts row groups into a file: encoded ones as bytes, kept ones as stretches of the files that hold them, then indexes and footer.
 //
-//   1  lay the groups behind each other in the order given; neighbours of one file become one copied stretch
+//   1  lay the groups behind each other, in the order given or kept ones first; neighbours of one file become one copied stretch
 //   2  move every offset of a group by as much as its bytes moved
 //   3  list the groups in key order, whatever their physical order
 //   4  write column indexes, offset indexes and the footer
@@ -50,6 +50,11 @@ export interface AssembleOptions {
   readonly keyValueMetadata?: readonly KeyValue[]
   /** Kept stretches of one file that lie so near are copied with the bytes between them, which are dead then. 0 by default. */
   readonly gapBytesMax?: number
+  /**
+   * Lay kept groups first, as they lie in their files, and encoded ones behind them: the stretches to copy are as long as they can be,
+   * and what has to be uploaded is one (S3 takes no part under 5 MiB but the last). The footer lists them all in their order.
+   */
+  readonly keptFirst?: boolean
   /** Names the build in `created_by`. */
   readonly build?: string
 }
@@ -74,7 +79,7 @@ export function assembleFile(
   groups: readonly (EncodedRowGroup | KeptRowGroup)[],
   options: AssembleOptions,
 ): AssembledFile {
-  const body = layOut(fields, groups, options.gapBytesMax ?? 0)
+  const body = layOut(fields, groups, options)
   const ordered = inKeyOrder(body.groups, fields, options.keyColumns)
   const indexes = encodeIndexes(ordered, body.end)
   const footer: FileMetaData = {
@@ -182,25 +187,28 @@ interface Body {
 function layOut(
   fields: readonly Field[],
   groups: readonly (EncodedRowGroup | KeptRowGroup)[],
-  gapBytesMax: number,
+  { gapBytesMax = 0, keptFirst = false }: AssembleOptions,
 ): Body {
+  const order = keptFirst ? keptFirstOrder(groups) : groups.map((_, i) => i)
   const parts: ObjectPart[] = []
-  const placed: PlacedGroup[] = []
+  /** As `groups` gives them, wherever they lie. */
+  const placed: PlacedGroup[] = new Array(groups.length)
   /** Chunks that kept groups lack come behind all groups, so that copied stretches stay whole. */
-  const absent: (EncodedRowGroup | null)[] = []
+  const absent: (EncodedRowGroup | null)[] = new Array(groups.length)
   let end = 0
   let deadBytes = 0
-  const [first] = groups
+  const first = groups[order[0]!]
   // A kept group at the very front brings the magic of its file along.
   if (first === undefined || !('path' in first) || groupStart(first.rowGroup) !== MAGIC.length) {
     parts.push({ kind: 'bytes', bytes: MAGIC })
     end = MAGIC.length
   }
-  for (const group of groups) {
+  for (const i of order) {
+    const group = groups[i]!
     if (!('path' in group)) {
       parts.push({ kind: 'bytes', bytes: group.bytes })
-      placed.push(moveGroup(group, end))
-      absent.push(null)
+      placed[i] = moveGroup(group, end)
+      absent[i] = null
       end += group.bytes.length
       continue
     }
@@ -216,8 +224,8 @@ function layOut(
       end += stretch.end - start
     }
     const entry = keptEntry(fields, group, stretch)
-    placed.push(moveGroup(entry, end - stretch.end))
-    absent.push(absentChunks(fields, group))
+    placed[i] = moveGroup(entry, end - stretch.end)
+    absent[i] = absentChunks(fields, group)
     deadBytes += stretch.end - stretch.start - sumChunkBytes(entry.rowGroup)
   }
   for (const [i, chunks] of absent.entries()) {
@@ -227,6 +235,19 @@ function layOut(
     end += chunks.bytes.length
   }
   return { parts, groups: placed, end, deadBytes }
+}
+
+/** Kept groups by their files, in the order in which these are met, and their places in them; then the encoded ones. */
+function keptFirstOrder(groups: readonly (EncodedRowGroup | KeptRowGroup)[]): number[] {
+  const paths = [...new Set(groups.map((group) => ('path' in group ? group.path : null)))]
+  const place = (i: number): readonly [number, number] => {
+    const group = groups[i]!
+    return 'path' in group ? [paths.indexOf(group.path), groupStart(group.rowGroup)] : [paths.length, i]
+  }
+  return groups
+    .map((_, i) => ({ i, place: place(i) }))
+    .sort((a, b) => a.place[0] - b.place[0] || a.place[1] - b.place[1])
+    .map(({ i }) => i)
 }
 
 function isNear(end: number, start: number, gapBytesMax: number): boolean {
