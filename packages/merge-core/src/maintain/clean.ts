@@ -160,7 +160,7 @@ function versionsSince(listed: readonly FoundFile[], sinceMs: number): string[] 
   const versions = listed
     .filter(({ path }) => METADATA_NAME.test(path) && !path.endsWith('.crc'))
     .sort((a, b) => a.modifiedMs - b.modifiedMs)
-  const start = versions.findLastIndex(({ modifiedMs }) => modifiedMs <= sinceMs)
+  const start = versions.findLastIndex(({ modifiedMs }) => modifiedMs < sinceMs)
   return versions.slice(Math.max(start, 0)).map(({ path }) => path)
 }
 
