@@ -28,10 +28,13 @@ export const rivalsPython = pythonPart('rivals')
 /** A second S3 server, in memory. */
 export const ministackPython = pythonPart('ministack')
 
+/** AWS Glue, and pyiceberg as its reader. */
+export const motoPython = pythonPart('moto')
+export const glueServer = join(import.meta.dirname, 'parts', 'glue_server.py')
+
 function pythonPart(name: string): PythonPart {
   const requirements = join(import.meta.dirname, 'parts', `${name}.txt`)
-  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
-  const folder = join(cacheFolder, `${name}-${hash}`)
+  const folder = join(cacheFolder, `${name}-${hashOf(requirements)}`)
   return { requirements, folder, program: join(folder, 'bin', 'python') }
 }
 
@@ -56,6 +59,21 @@ function goPart(path: string, version: string, name: string): GoPart {
 export const sparkRuntimeCoordinates = `org.apache.iceberg:${SPARK_RUNTIME.artifact}:${SPARK_RUNTIME.version}`
 export const sparkRuntimeFolder = join(cacheFolder, `${SPARK_RUNTIME.artifact}-${SPARK_RUNTIME.version}`)
 export const sparkRuntimeJar = join(sparkRuntimeFolder, `${SPARK_RUNTIME.artifact}-${SPARK_RUNTIME.version}.jar`)
+
+const REST_CATALOG = { artifact: 'iceberg-open-api', version: '1.10.0' }
+
+/** Iceberg's own REST catalog. Its class path is the folder of its launcher and the jar. */
+export const restCatalogCoordinates = `org.apache.iceberg:${REST_CATALOG.artifact}:${REST_CATALOG.version}`
+export const restCatalogLauncher = join(import.meta.dirname, 'parts', 'LoopbackRest.java')
+export const restCatalogFolder = join(
+  cacheFolder,
+  `${REST_CATALOG.artifact}-${REST_CATALOG.version}-${hashOf(restCatalogLauncher)}`,
+)
+export const restCatalogJar = join(restCatalogFolder, `${REST_CATALOG.artifact}-${REST_CATALOG.version}.jar`)
+
+function hashOf(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
+}
 
 /** Written into a part's folder when it is complete. */
 export const stampName = 'installed.json'

@@ -12,7 +12,12 @@ import {
   enginesPython,
   type GoPart,
   ministackPython,
+  motoPython,
   type PythonPart,
+  restCatalogCoordinates,
+  restCatalogFolder,
+  restCatalogJar,
+  restCatalogLauncher,
   rivalsPython,
   sparkRuntimeCoordinates,
   sparkRuntimeFolder,
@@ -39,18 +44,32 @@ const parts: readonly Part[] = [
   pythonEnvironment('Python with DuckDB, pyarrow, pyiceberg and PySpark', enginesPython),
   pythonEnvironment("Python with the benchmark's rivals", rivalsPython),
   pythonEnvironment('the S3 server ministack', ministackPython),
+  pythonEnvironment('AWS Glue by moto, with pyiceberg', motoPython),
   goProgram('the S3 server versitygw', versitygw),
   goProgram('the fault proxy toxiproxy', toxiproxy),
   {
     name: `Iceberg for Spark (${sparkRuntimeCoordinates})`,
     folder: sparkRuntimeFolder,
     content: { artifact: sparkRuntimeCoordinates },
+    install: () => copyJar(sparkRuntimeCoordinates, sparkRuntimeFolder),
+  },
+  {
+    name: `Iceberg's REST catalog (${restCatalogCoordinates})`,
+    folder: restCatalogFolder,
+    content: { artifact: restCatalogCoordinates },
     install() {
-      const goal = [MAVEN_COPY, `-Dartifact=${sparkRuntimeCoordinates}`, `-DoutputDirectory=${sparkRuntimeFolder}`]
-      run('mvn', ['--batch-mode', '--quiet', ...goal], 'install Maven and a JDK 17 (Debian: apt-get install maven)')
+      copyJar(restCatalogCoordinates, restCatalogFolder)
+      run('javac', ['-cp', restCatalogJar, '-d', restCatalogFolder, restCatalogLauncher], JAVA)
     },
   },
 ]
+
+const JAVA = 'install Maven and a JDK 17 (Debian: apt-get install maven)'
+
+function copyJar(coordinates: string, folder: string): void {
+  const goal = [MAVEN_COPY, `-Dartifact=${coordinates}`, `-DoutputDirectory=${folder}`]
+  run('mvn', ['--batch-mode', '--quiet', ...goal], JAVA)
+}
 
 function pythonEnvironment(name: string, { requirements, folder, program }: PythonPart): Part {
   return {
