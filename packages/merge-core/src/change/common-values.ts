@@ -12,6 +12,8 @@ import { bytesBefore, fourDigits, othersOf, specialOf, ZEROS } from './text-word
 import { daysOfDate, microsOfSecond, secondsOfTimestamp } from './time-text.ts'
 
 const BACKSLASH = 0x5c
+const MINUS = 0x2d
+const POINT = 0x2e
 
 /** What the character behind a backslash stands for, 0 for none or `u`. */
 const ESCAPES = new Uint8Array(256)
@@ -103,57 +105,64 @@ function isNumberEnd(text: Uint8Array, at: number): boolean {
 
 const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, exponent) => 10 ** exponent)
 
-/** What readDigits read: an integer of at most 15 digits, else something near it. Memory, because a double that is returned is boxed. */
-const mantissa = new Float64Array(1)
-/** Behind the digits, how many there were, and how many of them stood behind the point. */
+/** So many digits a double holds exactly. */
+const DIGITS_SAFE = 15
+
+/**
+ * What readDigits read: the first of the digits, at most 15, as one integer, and those behind them as another. In memory, because a
+ * double that a function returns is boxed.
+ */
+const mantissa = new Float64Array(2)
+/** Behind the digits, how many there were, how many of them are in the second integer, and how many stood behind the point. */
 let digitsEnd = 0
 let digitsRead = 0
+let restDigits = 0
 let fractionDigits = 0
 
-/** Reads digits from `start` on into mantissa, behind those that are there. */
+/** Reads digits from `start` on, behind those that were read. */
 function appendDigits(view: DataView, start: number): void {
   const lastWord = view.byteLength - 4
-  let value = mantissa[0]!
+  let head = mantissa[0]!
   let at = start
+  let room = restDigits > 0 ? 0 : DIGITS_SAFE - digitsRead
   while (at <= lastWord) {
     const word = view.getInt32(at, true) ^ ZEROS
     const others = othersOf(word)
-    if (others === 0) {
-      value = value * 10_000 + fourDigits(word)
-      at += 4
-      continue
-    }
-    const digits = bytesBefore(others)
+    const digits = others === 0 ? 4 : bytesBefore(others)
     if (digits > 0) {
-      value = value * POWERS_OF_TEN[digits]! + fourDigits(word << (32 - 8 * digits))
+      const value = fourDigits(word << (32 - 8 * digits))
       at += digits
+      room -= digits
+      if (room >= 0) {
+        head = head * POWERS_OF_TEN[digits]! + value
+      } else {
+        room = 0
+        restDigits += digits
+        mantissa[1] = mantissa[1]! * POWERS_OF_TEN[digits]! + value
+      }
     }
-    break
+    if (digits < 4) break
   }
-  mantissa[0] = value
+  mantissa[0] = head
+  digitsRead += at - start
   digitsEnd = at
 }
 
-/** Reads `-?d*.?d*` as one integer; false where no value ends behind it. */
+/** Reads `-?d*.?d*`; false where no value ends behind it. The sign is not in the mantissa. */
 function readDigits(text: Uint8Array, view: DataView, start: number): boolean {
-  const isNegative = text[start] === 0x2d
-  const first = isNegative ? start + 1 : start
   mantissa[0] = 0
+  mantissa[1] = 0
+  digitsRead = 0
+  restDigits = 0
   fractionDigits = 0
-  appendDigits(view, first)
-  digitsRead = digitsEnd - first
-  if (text[digitsEnd] === 0x2e) {
+  appendDigits(view, text[start] === MINUS ? start + 1 : start)
+  if (text[digitsEnd] === POINT) {
     const fraction = digitsEnd + 1
     appendDigits(view, fraction)
     fractionDigits = digitsEnd - fraction
-    digitsRead += fractionDigits
   }
-  if (isNegative) mantissa[0] = -mantissa[0]!
   return digitsRead > 0 && isNumberEnd(text, digitsEnd)
 }
-
-/** So many digits a double holds exactly. */
-const DIGITS_SAFE = 15
 
 /** An integer of the column; `scale` more digits belong to it than to the number, and its magnitude is below `limit`. */
 export function readInteger(
@@ -165,10 +174,11 @@ export function readInteger(
   scale: number,
   limit: number,
 ): number {
-  if (!readDigits(text, view, start) || digitsRead > DIGITS_SAFE) return -1
+  if (!readDigits(text, view, start) || restDigits > 0) return -1
   const shift = scale - fractionDigits
   if (shift < 0 || shift > 22) return -1
-  const value = mantissa[0]! * POWERS_OF_TEN[shift]!
+  const magnitude = mantissa[0]! * POWERS_OF_TEN[shift]!
+  const value = text[start] === MINUS ? -magnitude : magnitude
   // The smallest int goes the other way.
   if (value >= limit || value <= -limit) return -1
   builder.setSafeInteger(row, value)
@@ -186,8 +196,10 @@ export function readDouble(
   start: number,
 ): number {
   if (!readDigits(text, view, start) || digitsRead > NUMBER_DIGITS_MAX) return -1
-  // Up to 15 digits both are exact and the division rounds once, so this is the nearest double.
-  let value = digitsRead <= DIGITS_SAFE ? mantissa[0]! / POWERS_OF_TEN[fractionDigits]! : nearestDouble(text, start)
+  // Without a rest both are exact and the division rounds once, so this is the nearest double.
+  const power = POWERS_OF_TEN[Math.min(fractionDigits, 22)]!
+  let value = restDigits === 0 ? mantissa[0]! / power : nearestDouble(power)
+  if (text[start] === MINUS) value = -value
   if (Number.isNaN(value)) value = Number(Buffer.prototype.latin1Slice.call(text, start, digitsEnd))
   // DynamoDB has no negative zero.
   builder.doubles[row] = value === 0 ? 0 : value
@@ -195,44 +207,28 @@ export function readDouble(
   return digitsEnd + 2
 }
 
-/** More than DIGITS_SAFE by what an integer of 53 bits can be multiplied by and stay below 2 ** 64. */
-const DIGITS_NEAREST_MAX = DIGITS_SAFE + 4
+/** With up to so many digits the mantissa is below 2 ** 64, and a power of ten that the fraction needs is exact. */
+const DIGITS_NEAREST_MAX = 19
 
 /**
- * The double nearest to the digits that readDigits read, or NaN where it is too near to the middle between two. They are an integer of two
- * doubles over a power of ten that is exact: the quotient of the first, corrected by the remainder, which a double holds exactly
+ * The double nearest to the mantissa over a power of ten, or NaN where it is too near to the middle between two. The mantissa is made the
+ * sum of two doubles: the quotient of the first is corrected by the remainder, which a double holds exactly
  * (T. J. Dekker, A floating-point technique for extending the available precision, 1971).
  */
-function nearestDouble(text: Uint8Array, start: number): number {
-  const restDigits = digitsRead - DIGITS_SAFE
+function nearestDouble(power: number): number {
   if (digitsRead > DIGITS_NEAREST_MAX) return Number.NaN
-  const isNegative = text[start] === 0x2d
-  let first = 0
-  let second = 0
-  let rest = 0
-  let digits = 0
-  for (let at = isNegative ? start + 1 : start; at < digitsEnd; at++) {
-    const digit = text[at]! - 0x30
-    if (digit < 0) continue
-    if (digits < 8) first = first * 10 + digit
-    else if (digits < DIGITS_SAFE) second = second * 10 + digit
-    else rest = rest * 10 + digit
-    digits++
-  }
-  const head = first * 10_000_000 + second
+  const head = mantissa[0]!
   const scale = POWERS_OF_TEN[restDigits]!
   const scaled = head * scale
-  const behind = productError(head, scale, scaled) + rest
+  const behind = productError(head, scale, scaled) + mantissa[1]!
   const high = scaled + behind
   const low = behind - (high - scaled)
-  const power = POWERS_OF_TEN[fractionDigits]!
   const quotient = high / power
   const product = quotient * power
   const correction = (high - product - productError(quotient, power, product) + low) / power
   // The correction is right to some 50 bits: where that much decides, nothing is decided.
   const value = quotient + correction * (1 - 2 ** -45)
-  if (value !== quotient + correction * (1 + 2 ** -45)) return Number.NaN
-  return isNegative ? -value : value
+  return value === quotient + correction * (1 + 2 ** -45) ? value : Number.NaN
 }
 
 /** a × b − product, exactly, where product is a × b rounded. */
@@ -246,6 +242,9 @@ function productError(a: number, b: number, product: number): number {
   return aLow * bLow - (product - aHigh * bHigh - aLow * bHigh - aHigh * bLow)
 }
 
+/** Numbers of more whole digits are written with an exponent. */
+const PLAIN_DIGITS_MAX = 21
+
 /** Digits without leading zeros, with a fraction that does not end in zero: text that is canonical already. */
 export function readNumberText(
   builder: ColumnBuilder,
@@ -254,12 +253,13 @@ export function readNumberText(
   view: DataView,
   start: number,
 ): number {
-  if (!readDigits(text, view, start) || digitsRead > DIGITS_SAFE) return -1
-  const first = text[start] === 0x2d ? start + 1 : start
+  if (!readDigits(text, view, start) || digitsRead > NUMBER_DIGITS_MAX) return -1
+  const first = text[start] === MINUS ? start + 1 : start
   const whole = digitsRead - fractionDigits
   const hasLeadingZero = text[first] === 0x30 && (whole > 1 || fractionDigits > 6 || first > start)
   const hasTrailingZero = fractionDigits > 0 && text[digitsEnd - 1] === 0x30
-  if (whole === 0 || hasLeadingZero || hasTrailingZero || text[digitsEnd - 1] === 0x2e) return -1
+  if (whole === 0 || whole > PLAIN_DIGITS_MAX || hasLeadingZero || hasTrailingZero) return -1
+  if (text[digitsEnd - 1] === POINT) return -1
   let out = builder.begin(row)
   builder.reserve(out, digitsEnd - start)
   const { bytes } = builder

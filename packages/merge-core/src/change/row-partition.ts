@@ -123,8 +123,8 @@ function ofValue(field: Field, builder: ColumnBuilder, row: number): number {
   // The times that are read are of four-digit years: microseconds beyond 53 bits come about 2255.
   const micros = builder.halves[2 * row + 1]! * 0x100000000 + (builder.halves[2 * row]! >>> 0)
   if (!Number.isSafeInteger(micros)) return numbered(field, source.apply(valueAt(builder, row, isText)))
-  let unit = Math.floor(micros / timeUnit)
-  if (micros - unit * timeUnit < 0) unit--
+  // Floors rightly: a quotient of safe integers never rounds up to a whole one.
+  const unit = Math.floor(micros / timeUnit)
   const known = field.ofUnit.get(unit)
   if (known !== undefined) return known
   const number = numbered(field, source.apply(BigInt(micros)))
