@@ -43,12 +43,17 @@ def table_of(rows, names):
     return [dict(zip(names, (plain(value) for value in row))) for row in rows]
 
 
+def run_code(code, names):
+    exec(code, names)
+    return {"value": plain(names.get("result"))}
+
+
 class Duckdb:
     def __init__(self):
         import duckdb
 
         self.connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-        for name in ("avro", "iceberg", "icu"):
+        for name in ("httpfs", "avro", "iceberg", "icu"):
             package = __import__(f"duckdb_extension_{name}")
             path = os.path.join(os.path.dirname(package.__file__), "extensions", f"v{duckdb.__version__}")
             self.connection.execute(f"LOAD '{path}/{name}.duckdb_extension'")
@@ -67,6 +72,9 @@ class Pyiceberg:
         options = {key: request[key] for key in ("snapshot_id", "row_filter") if request.get(key) is not None}
         arrow = table.scan(**options).to_arrow()
         return {"rows": [{name: plain(value) for name, value in row.items()} for row in arrow.to_pylist()]}
+
+    def run(self, request):
+        return run_code(request["code"], {})
 
 
 class Spark:
@@ -89,6 +97,11 @@ class Spark:
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
         }
+        if os.environ.get("SPARK_REST_URI"):
+            settings["spark.sql.catalog.rest"] = "org.apache.iceberg.spark.SparkCatalog"
+            settings["spark.sql.catalog.rest.type"] = "rest"
+            settings["spark.sql.catalog.rest.uri"] = os.environ["SPARK_REST_URI"]
+            settings["spark.sql.catalog.rest.cache-enabled"] = "false"
         builder = SparkSession.builder.master("local[2]").appName("interop")
         for key, value in settings.items():
             builder = builder.config(key, value)
@@ -111,9 +124,7 @@ class Spark:
         return table_of(map(with_zone, frame.collect()), frame.columns)
 
     def run(self, request):
-        names = {"spark": self.session}
-        exec(request["code"], names)
-        return {"value": plain(names.get("result"))}
+        return run_code(request["code"], {"spark": self.session})
 
 
 ENGINES = {"duckdb": Duckdb, "pyiceberg": Pyiceberg, "spark": Spark}

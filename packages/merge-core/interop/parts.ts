@@ -57,11 +57,15 @@ function pythonEnvironment(): NodeJS.ProcessEnv {
 export type Row = Record<string, unknown>
 
 export interface Engines {
-  /** DuckDB with its iceberg and icu extensions. */
+  /** DuckDB with its iceberg, httpfs and icu extensions. */
   duckdb(sql: string): Promise<Row[]>
   /** The rows of a table by the location of its metadata file. */
   pyiceberg(metadata: string, options?: { snapshotId?: bigint | number; rowFilter?: string }): Promise<Row[]>
-  /** Spark SQL. The catalog `lake` is a Hadoop catalog over `warehouse`: `select * from lake.db.orders`. */
+  /** Runs Python code that may leave its answer in `result`. */
+  pyicebergRun(code: string): Promise<unknown>
+  /**
+   * Spark SQL. The catalog `lake` is a Hadoop catalog over `warehouse`: `select * from lake.db.orders`; `rest` is the REST catalog.
+   */
   spark(sql: string): Promise<Row[]>
   /** Reads a table by its location through Spark's data source. */
   sparkLoad(location: string, options?: { snapshotId?: bigint | number }): Promise<Row[]>
@@ -74,11 +78,17 @@ export interface Engines {
  * Starts a process that answers one request after the other; each engine in it starts when it is first asked. Close it at the
  * end of the test file.
  * @param warehouse folder of Spark's catalog `lake`
+ * @param restUri address of Spark's catalog `rest`
  */
-export function openEngines({ warehouse }: { warehouse: string }): Engines {
+export function openEngines({ warehouse, restUri = '' }: { warehouse: string; restUri?: string }): Engines {
   const child = spawn(pythonProgram, [join(import.meta.dirname, 'engines.py')], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...pythonEnvironment(), SPARK_ICEBERG_JAR: sparkRuntimeJar, SPARK_WAREHOUSE: warehouse },
+    env: {
+      ...pythonEnvironment(),
+      SPARK_ICEBERG_JAR: sparkRuntimeJar,
+      SPARK_WAREHOUSE: warehouse,
+      SPARK_REST_URI: restUri,
+    },
   })
   const ask = questions(child)
   const rows = async (request: object): Promise<Row[]> => (await ask(request)).rows ?? []
@@ -86,6 +96,7 @@ export function openEngines({ warehouse }: { warehouse: string }): Engines {
     duckdb: (sql) => rows({ engine: 'duckdb', call: 'sql', sql }),
     pyiceberg: (metadata, { snapshotId, rowFilter } = {}) =>
       rows({ engine: 'pyiceberg', call: 'scan', metadata, snapshot_id: snapshotId, row_filter: rowFilter }),
+    pyicebergRun: async (code) => (await ask({ engine: 'pyiceberg', call: 'run', code })).value,
     spark: (sql) => rows({ engine: 'spark', call: 'sql', sql }),
     sparkLoad: (location, { snapshotId } = {}) =>
       rows({ engine: 'spark', call: 'load', location, snapshot_id: snapshotId }),

@@ -135,13 +135,13 @@ function startMinistack(port: number): ChildProcess {
   return spawn(program, { stdio: ['ignore', 'ignore', 'pipe'], env })
 }
 
-interface RunningProcess {
+export interface RunningProcess {
   /** Why it ended, or null while it runs. */
   readonly ended: string | null
   stop(): Promise<void>
 }
 
-function runningProcess(child: ChildProcess): RunningProcess {
+export function runningProcess(child: ChildProcess): RunningProcess {
   let ended: string | null = null
   let said = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -166,7 +166,7 @@ function runningProcess(child: ChildProcess): RunningProcess {
 }
 
 /** Any HTTP answer will do: servers refuse what is not signed. */
-async function answering(url: string, running: RunningProcess): Promise<void> {
+export async function answering(url: string, running: RunningProcess): Promise<void> {
   for (const startMs = Date.now(); Date.now() - startMs < START_MS_MAX; await sleep(50)) {
     if (running.ended !== null) throw new Error(`${url}: ${running.ended}`)
     if (
@@ -181,7 +181,7 @@ async function answering(url: string, running: RunningProcess): Promise<void> {
   throw new Error(`${url}: no answer within ${START_MS_MAX} ms`)
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }

@@ -10,6 +10,7 @@ import {
   nodeEnvironment,
   parseTableDefinition,
   type Table,
+  type TableDefinition,
 } from '../src/index.ts'
 import { localStore } from '../src/store/local.ts'
 import {
@@ -101,16 +102,21 @@ export interface SharedTable {
 
 const STREAM = '2026-11-22T08:00:00.000'
 
-/** @param wrap puts something between the merges and their store */
+/**
+ * @param wrap puts something between the merges and their store
+ * @param create makes the table elsewhere than in the folder of its catalog
+ */
 export async function createSharedTable(
   warehouse: string,
   name: string,
   spec: TableSpec,
   wrap: (environment: Environment) => Environment = (environment) => environment,
+  create: (definition: TableDefinition, environment: Environment) => Promise<Table> = (definition, environment) =>
+    createTable(`${warehouse}/db/${name}`, definition, environment),
 ): Promise<SharedTable> {
   const store = localStore()
   const environment = wrap(nodeEnvironment(store))
-  const table = await createTable(`${warehouse}/db/${name}`, parseTableDefinition(spec.text), environment)
+  const table = await create(parseTableDefinition(spec.text), environment)
   const landing = `${warehouse}/landing/${name}/`
   const items = new Map<string, Item>()
   const arrivals: Arrival[] = []
