@@ -1,4 +1,4 @@
-import type { CleanReport, ExpireReport, FileSums, PurgeReport } from '@lastwrite/merge-core'
+import type { CleanReport, ExpireReport, FileSums, PurgeReport, SupersededStorage } from '@lastwrite/merge-core'
 import { byteSize, count, counted, isoTime, print, printFacts } from './print.ts'
 
 export function printExpire({ table, dryRun, snapshots, deleted }: ExpireReport): void {
@@ -23,6 +23,13 @@ export function printClean({ table, dryRun, listed, young, deleted, paths }: Cle
     ['looked at', `${counted(listed, 'object')}, ${count(young)} too young to judge`],
     ['files', filesText(deleted)],
   ])
+}
+
+/** `12 files, 3.4 MiB, since 2026-11-24T08:00:00.000Z`; nothing where there are none. */
+export function supersededText(superseded: SupersededStorage | null): string {
+  if (superseded === null || superseded.sinceMs === null) return ''
+  const { files, bytes, sinceMs } = superseded
+  return `${counted(files, 'file')}, ${byteSize(bytes)}, since ${isoTime(sinceMs / 1000)}`
 }
 
 /** Goes before what was done. */

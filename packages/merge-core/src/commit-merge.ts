@@ -7,6 +7,7 @@ import { APPLIED, DEFERRED, QUARANTINED, STALE, SUPERSEDED, TTL_KEPT, tombstones
 import type { QuarantinedLine } from './change/scanned-lines.ts'
 import { commitSnapshot, nextSnapshotId, stateFolderFor } from './commit-snapshot.ts'
 import type { GroupedBatch } from './fold-batch.ts'
+import type { LoadedTable } from './iceberg/catalog.ts'
 import { snapshotById } from './iceberg/metadata.ts'
 import { invariant } from './invariant.ts'
 import { lineText, readTextAgain } from './landing/read-landing.ts'
@@ -28,8 +29,8 @@ export interface CommitAttempt {
 }
 
 export interface CommitOutcome {
-  /** `nothing`: every object of the batch waits for a damaged file, there is nothing to commit. */
-  readonly outcome: 'committed' | 'lost' | 'nothing'
+  /** The table with the commit. `nothing`: every object of the batch waits for a damaged file, there is nothing to commit. */
+  readonly outcome: LoadedTable | 'lost' | 'nothing'
   readonly attempt: CommitAttempt
 }
 

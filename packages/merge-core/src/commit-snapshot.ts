@@ -2,7 +2,7 @@
 // by one compare-and-set, whatever else the commit does. A REST catalog compares no properties: that main, the schema and the spec
 // are as they were seen is what guards them.
 
-import { advanceMain, type TableUpdate } from './iceberg/catalog.ts'
+import { advanceMain, type LoadedTable, type TableUpdate } from './iceberg/catalog.ts'
 import type { DataFile } from './iceberg/manifest.ts'
 import { currentSnapshot } from './iceberg/metadata.ts'
 import { type LiveFiles, newSnapshotId, prepareSnapshot } from './iceberg/snapshot.ts'
@@ -48,7 +48,7 @@ export function stateFolderFor(table: Table, state: TableState, commitId: string
 }
 
 /**
- * Commits on top of `state`. `lost`: another writer was first, or nobody knows: reload, and look for the snapshot's id.
+ * Commits on top of `state`; answers the table from then on. `lost`: another writer was first, or nobody knows: reload, and look for the snapshot's id.
  * @throws TryAgainError, InputError, DamagedObjectError where nothing was committed and reloading does not help
  */
 export async function commitSnapshot(
@@ -56,7 +56,7 @@ export async function commitSnapshot(
   state: TableState,
   folder: StateFolder,
   commit: SnapshotCommit,
-): Promise<'committed' | 'lost'> {
+): Promise<LoadedTable | 'lost'> {
   const { environment, catalog } = table
   const { metadata } = state.loaded
   const { commitId, snapshotId } = commit
@@ -106,7 +106,7 @@ export async function commitSnapshot(
     ],
   )
   if (result.kind === 'failed') throw failureError(table.location, 'committing', result.failure)
-  return result.kind === 'committed' ? 'committed' : 'lost'
+  return result.kind === 'committed' ? result.table : 'lost'
 
   async function writeState(): Promise<ProtectedState> {
     const written = await commit.writeState(folder)

@@ -11,6 +11,7 @@ export { type ExpireOptions, type ExpireReport, expireSnapshots } from './mainta
 export { type MaintainReport, maintainTable } from './maintain/maintain.ts'
 export { type PurgeReport, purgeTable } from './maintain/purge.ts'
 export { type RollbackOptions, type RollbackReport, rollbackTable } from './maintain/rollback.ts'
+export { type SupersededStorage, supersededStorage } from './maintain/superseded-storage.ts'
 export { type MergeOptions, type MergeProgress, mergeLanding } from './merge.ts'
 export { nodeEnvironment } from './node-environment.ts'
 export type { NameMapping } from './parquet/read-footer.ts'

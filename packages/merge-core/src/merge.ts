@@ -13,9 +13,11 @@ import pMap from 'p-map'
 import { type CommitAttempt, commitMerge, findCommit } from './commit-merge.ts'
 import { TryAgainError } from './errors.ts'
 import { type GroupedBatch, groupBatch } from './fold-batch.ts'
+import type { TableMetadata } from './iceberg/metadata.ts'
 import { invariant } from './invariant.ts'
 import { type LandedObject, landedBytes } from './landing/read-landing.ts'
 import { listLanding, type SkippedLanding } from './landing/scan-landing.ts'
+import { supersededStorage } from './maintain/superseded-storage.ts'
 import { mergeBatch, type TaskResults } from './merge-batch.ts'
 import { type LedgerCache, readLedger } from './protected/ledger.ts'
 import { addCommit, addUncommitted, emptyReport, type MergeReport } from './report.ts'
@@ -100,6 +102,8 @@ interface Run {
   readonly ledger: LedgerCache
   /** Known once a state was loaded; it never changes. */
   stateFolder: string | null
+  /** The newest that was seen. */
+  metadata: TableMetadata | null
   readonly here: Workers
   /** Null until there is work for several threads. */
   pool: ThreadPool | null
@@ -119,6 +123,7 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
     skipped: [],
     ledger: new Map(),
     stateFolder: null,
+    metadata: null,
     here: inThisThread(store, (options.threads ?? 1) > 1),
     pool: null,
   }
@@ -150,6 +155,7 @@ async function takeBatch(run: Run): Promise<GroupedBatch> {
   const { state, unknown } = await timed(run, 'plan', async () => {
     const state = await loadState(table)
     run.stateFolder = state.stateFolder
+    run.metadata = state.loaded.metadata
     const ledger = await readLedger(table.environment.store, state.ledgerFiles, run.ledger)
     return { state, unknown: run.objects.filter((object) => !ledger.has(object.path, object.etag)) }
   })
@@ -215,6 +221,7 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
   let batch = taken
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt++) {
     const state = await timed(run, 'plan', () => loadState(table))
+    run.metadata = state.loaded.metadata
     const made = findCommit(state, attempts)
     if (made !== null) return addCommit(run.report, made.report)
     const left = await timed(run, 'plan', () => stillToMerge(run, state, batch))
@@ -233,8 +240,11 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
     })
     run.options.onProgress?.({ step: 'commit', attempt })
     const committed = await timed(run, 'commit', () => commitMerge(table, state, merged, commitId, attempt))
-    if (committed.outcome === 'committed') return addCommit(run.report, committed.attempt.report)
     if (committed.outcome === 'nothing') return addUncommitted(run.report, committed.attempt.report)
+    if (committed.outcome !== 'lost') {
+      run.metadata = committed.outcome.metadata
+      return addCommit(run.report, committed.attempt.report)
+    }
     attempts.push(committed.attempt)
     await environment.sleep(environment.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt))
   }
@@ -269,6 +279,7 @@ async function finishRun(run: Run): Promise<MergeReport> {
   const { requests, ...bytes } = traffic
   Object.assign(report.bytes, bytes)
   Object.assign(report.requests, requests)
+  report.superseded = run.metadata === null ? null : supersededStorage(run.metadata)
   report.peakMemoryBytes = table.environment.peakMemoryBytes?.() ?? null
   if (report.commits.length > 0) {
     // For people alone: the commits stand whether it is written or not.

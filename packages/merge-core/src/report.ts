@@ -1,5 +1,7 @@
 // What a merge says of itself: counts that add up, what was touched, and what to look at.
 
+import type { SupersededStorage } from './maintain/superseded-storage.ts'
+
 export interface LineCounts {
   read: number
   applied: number
@@ -33,6 +35,8 @@ export interface MergeReport {
     skipped: { object: string; reason: string }[]
   }
   readonly files: { added: number; removed: number; kept: number }
+  /** What only older snapshots hold, after the run; null where the run did not look at the table. */
+  superseded: SupersededStorage | null
   readonly rowGroups: { copied: number; encoded: number }
   /** Of the encoded row groups; `bytesEncoded` of the encoded chunks, compressed. */
   readonly columnChunks: { copied: number; encoded: number; bytesEncoded: number }
@@ -61,6 +65,7 @@ export function emptyReport(table: string, location: string): MergeReport {
     misfits: [],
     objects: { listed: 0, alreadyMerged: 0, merged: 0, broken: 0, skipped: [] },
     files: { added: 0, removed: 0, kept: 0 },
+    superseded: null,
     rowGroups: { copied: 0, encoded: 0 },
     columnChunks: { copied: 0, encoded: 0, bytesEncoded: 0 },
     bytes: { read: 0, written: 0, copied: 0 },

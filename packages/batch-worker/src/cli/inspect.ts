@@ -1,8 +1,16 @@
-import { formatPrimitiveType, loadState, type StateFile, snapshotFiles, snapshotIdOf } from '@lastwrite/merge-core'
+import {
+  formatPrimitiveType,
+  loadState,
+  type StateFile,
+  snapshotFiles,
+  snapshotIdOf,
+  supersededStorage,
+} from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, type StoreOptions, TABLE_ARGUMENT } from '../options.ts'
 import { byteSize, count, counted, isoTime, partitionName, print, printFacts, printJson } from '../print.ts'
+import { supersededText } from '../print-maintenance.ts'
 import { printTable } from '../print-table.ts'
 
 const PARTITIONS_SHOWN_MAX = 40
@@ -42,6 +50,7 @@ async function inspect(text: string, options: StoreOptions) {
     rows: sum(partitions, (partition) => partition.rows),
     files: sum(partitions, (partition) => partition.files),
     bytes: sum(partitions, (partition) => partition.bytes),
+    superseded: supersededStorage(state.loaded.metadata),
     key: definition.columns.slice(0, definition.keyColumns).map((column) => column.name),
     columns: state.fields.map((field) => ({
       id: field.id,
@@ -84,6 +93,7 @@ function printInspected(inspected: Inspected): void {
     ['source', inspected.source],
     ['snapshot', inspected.snapshot === null ? 'none yet' : String(inspected.snapshot)],
     ['rows', `${count(inspected.rows)} in ${counted(inspected.files, 'file')}, ${byteSize(inspected.bytes)}`],
+    ['superseded', supersededText(inspected.superseded)],
     ['key', inspected.key.join(', ')],
     ['tombstones', `${count(state.tombstones.rows)}, ${byteSize(state.tombstones.bytes)}`],
     ['ledger', `${counted(state.ledger.rows, 'landing object')}, ${byteSize(state.ledger.bytes)}`],

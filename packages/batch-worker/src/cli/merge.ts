@@ -19,6 +19,7 @@ import {
   type WriteOptions,
 } from '../options.ts'
 import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
+import { supersededText } from '../print-maintenance.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
 import { toLandingPrefix } from '../table-location.ts'
@@ -96,6 +97,7 @@ function printReport(report: MergeReport): void {
     ['lines', `${count(read)} read: ${breakdown({ ...classes })}`],
     ['rows', breakdown({ ...rows, movedOut: report.movedOut })],
     ['files', breakdown({ ...files })],
+    ['superseded', supersededText(report.superseded)],
     ['row groups', breakdown({ ...rowGroups })],
     ['column chunks', encoded === 0 ? '' : `${breakdown({ copied, encoded })} (${byteSize(bytesEncoded)})`],
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],

@@ -80,17 +80,15 @@ interface Removed {
   readonly after: TableState
 }
 
-/** What only removed snapshots name that were superseded before the grace began. */
+/** What only removed snapshots name, of those that were superseded before the grace began. */
 async function filesOfRemoved(table: Table, { metadata, snapshots, after }: Removed): Promise<NamedFiles> {
   const { store, nowMs } = table.environment
   const found = noFiles()
-  const inUse = new Set(snapshotsInUse(metadata, nowMs()))
-  const old = snapshots.filter((snapshot) => !inUse.has(snapshot))
-  if (old.length === 0) return found
+  if (snapshots.length === 0) return found
   const named = noFiles()
   await addNamedByTable(table, named, after)
-  await addSnapshotsBeside(store, named, metadata, [...inUse], noFiles())
-  await addSnapshotsBeside(store, found, metadata, old, named)
+  await addSnapshotsBeside(store, named, metadata, snapshotsInUse(metadata, nowMs()), noFiles())
+  await addSnapshotsBeside(store, found, metadata, snapshots, named)
   for (const path of found.files.keys()) {
     if (named.files.has(path) || !belongsTo(after, path)) found.files.delete(path)
   }

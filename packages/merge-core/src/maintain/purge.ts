@@ -109,7 +109,7 @@ export async function purgeTable(
         floor: state.floor,
       }),
     })
-    return outcome === 'committed' ? report : 'lost'
+    return outcome === 'lost' ? 'lost' : report
   })
 }
 

@@ -92,7 +92,7 @@ export async function rollbackTable(table: Table, options: RollbackOptions): Pro
       schemaId,
       removeProperties: [PROPERTY.backfill],
     })
-    return outcome === 'committed' ? report : 'lost'
+    return outcome === 'lost' ? 'lost' : report
   })
 }
 

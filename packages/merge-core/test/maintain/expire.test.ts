@@ -65,6 +65,21 @@ describe('expire', () => {
     }
   })
 
+  it('keeps the files that a removed snapshot shares with one that is kept', async () => {
+    const lake = await newLake({ keep_snapshots_hours: 100 }, { partitionBy: ['identity(region)'] })
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' }, { pk: 'b', sequence: 1, to: 'B' })
+    lake.wait(HOUR)
+    await lake.merge('2', { pk: 'a', sequence: 2, from: 'A', to: 'A' })
+    lake.wait(HOUR)
+    await lake.merge('3', { pk: 'b', sequence: 2, from: 'B', to: 'B' })
+    lake.wait(99 * HOUR)
+    const report = await expireSnapshots(await lake.open())
+    expect(report.snapshots).toMatchObject({ kept: 2 })
+    expect(report.deleted).toMatchObject({ data: { files: 1 } })
+    expect(dataFiles(lake)).toHaveLength(3)
+    await expectWhole(lake.store)
+  })
+
   it('keeps the current snapshot however old it is, and as many before it as it is told to', async () => {
     const lake = await newLake()
     await hourly(lake, 5)
