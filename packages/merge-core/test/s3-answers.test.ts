@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { InputError } from '../src/errors.ts'
 import type { ObjectPart, ObjectStore } from '../src/store/object-store.ts'
 import { type S3StoreSettings, s3Store } from '../src/store/s3.ts'
+import { createObject } from '../src/store/stored-object.ts'
 
 const PATH = 's3://lake/data/a.parquet'
 const CREATE = { kind: 'create' } as const
@@ -85,6 +86,20 @@ describe('a conditional put to S3', () => {
     expect((await open().put(PATH, letters, CREATE)).kind).toBe(kind)
     expect(requests).toHaveLength(1)
     expect(requests[0]!.headers).toMatchObject({ 'if-none-match': '*' })
+  })
+})
+
+describe('an object created on S3', () => {
+  it('is sent again while the server throttles, later each time', async () => {
+    const waits: number[] = []
+    const random = () => {
+      waits.push(performance.now())
+      return 1
+    }
+    answers(error(503, 'SlowDown'), error(503, 'SlowDown'), error(503, 'SlowDown'), answer(200, '', { etag: '"1"' }))
+    await createObject(open({ random }), PATH, letters)
+    expect(requests).toHaveLength(4)
+    expect(waits[2]! - waits[1]!).toBeGreaterThan(1.5 * (waits[1]! - waits[0]!))
   })
 })
 

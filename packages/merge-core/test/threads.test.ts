@@ -86,17 +86,18 @@ describe('a merge in two threads', () => {
   })
 
   it('ends with the error of the store that a task met, and goes on where it was the next time', async () => {
-    const store = memoryStore()
+    const fault = { kind: 'fail', failure: { kind: 'throttled', cause: new Error('slow down') } } as const
+    let isThrottled = true
+    const store = memoryStore({
+      faults: ({ operation, path }) =>
+        isThrottled && operation === 'put' && path.endsWith('.parquet') ? fault : undefined,
+    })
     const table = await createTestTable(spec, environmentOver(store))
     await land(store, objects(0))
-    store.inject({
-      operation: 'put',
-      path: /\.parquet$/,
-      fault: { kind: 'fail', failure: { kind: 'throttled', cause: new Error('slow down') } },
-    })
     const failed = mergeLanding(table, [LANDING], { threads: 2 })
     await expect(failed).rejects.toThrow(TryAgainError)
     await expect(failed).rejects.toThrow(/slow down/)
+    isThrottled = false
     const report = await mergeLanding(table, [LANDING], { threads: 2 })
     expect(report.lines.applied).toBe(6_000)
   })

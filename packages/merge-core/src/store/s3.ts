@@ -4,7 +4,8 @@
 //             checksum verified where the server tells one
 //   put       small objects whole, larger ones in parts; stretches of stored objects of at least 5 MiB are copied by the server. What
 //             makes the object visible (PutObject, CompleteMultipartUpload) carries the condition and goes out once
-//   retries   of all that can be sent twice, with full jitter, until the call's deadline; a server that throttles is asked less at once
+//   retries   of all that can be sent twice, with full jitter, until the call's deadline; a server that throttles is asked less at once,
+//             and `throttled` is answered when it is time to ask again
 //
 // The tag is S3's: two versions with the same bytes may share one, so a replace by tag is a comparison of contents.
 // Objects whose name ends with a slash (consoles make them for folders) are not listed: no call here can name them.
@@ -132,6 +133,8 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
   } as unknown as S3Client
   const traffic = noTraffic()
   const limit = concurrencyLimit(concurrencyMax)
+  /** Over all calls. */
+  let throttledInARow = 0
 
   /** Sends a command that moves at most `bytes`, again where that is harmless and may help. */
   function send(command: Command, bytes = 0): Promise<Answer> {
@@ -151,10 +154,16 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     try {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await limit.run(() => attemptOnce(command, deadline, msFor(bytes), read), isThrottled)
+          const result = await limit.run(() => attemptOnce(command, deadline, msFor(bytes), read), isThrottled)
+          throttledInARow = 0
+          return result
         } catch (error) {
-          if (attempt >= attemptsMax || deadline.signal.aborted || !mayPass(error)) throw error
-          await sleep(random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt))
+          if (isThrottled(error)) throttledInARow++
+          const isLast = attempt >= attemptsMax || deadline.signal.aborted || !mayPass(error)
+          // Who is told that the server throttles may ask again at once, so it is told when it is time.
+          if (isLast && !isThrottled(error)) throw error
+          await sleep(random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.max(attempt, throttledInARow)))
+          if (isLast) throw error
         }
       }
     } finally {

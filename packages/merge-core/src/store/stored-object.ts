@@ -1,7 +1,7 @@
 // Whole objects read and written, with outcomes turned into the errors that an operator acts on.
 
 import { DamagedObjectError, InputError, TryAgainError } from '../errors.ts'
-import type { Failure, ObjectPart, ObjectStore } from './object-store.ts'
+import type { Failure, ObjectPart, ObjectStore, PutResult } from './object-store.ts'
 
 /**
  * A location in a store's terms. Other engines write `file:/x` and `/x` for `file:///x`, and `s3a://` or `s3n://` for `s3://`;
@@ -26,6 +26,7 @@ export async function readObject(store: ObjectStore, path: string): Promise<Uint
 }
 
 const CREATE_ATTEMPTS_MAX = 3
+const THROTTLED_ATTEMPTS_MAX = 8
 
 /**
  * Creates an object whose name nobody else uses (it carries a UUID), so that it can be sent again where the answer was lost. That it
@@ -37,7 +38,7 @@ export async function createObject(
   content: Uint8Array | readonly ObjectPart[],
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const result = await store.put(storeLocation(path), content, { kind: 'create' })
+    const result = await createWhenTaken(store, path, content)
     if (result.kind === 'ok') return
     if (result.kind !== 'unknown' && result.kind !== 'conflict') throw failureError(path, 'writing', result)
     if (content instanceof Uint8Array) {
@@ -52,6 +53,18 @@ export async function createObject(
     throw new TryAgainError(`${path}: writing failed ${CREATE_ATTEMPTS_MAX} times; run again`, {
       cause: 'cause' in result ? result.cause : undefined,
     })
+  }
+}
+
+/** What was throttled was not done, and a store that throttles answers when it is time to ask again. */
+async function createWhenTaken(
+  store: ObjectStore,
+  path: string,
+  content: Uint8Array | readonly ObjectPart[],
+): Promise<PutResult> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await store.put(storeLocation(path), content, { kind: 'create' })
+    if (result.kind !== 'throttled' || attempt === THROTTLED_ATTEMPTS_MAX) return result
   }
 }
 
