@@ -4,7 +4,7 @@ import { SimulatedCrash } from '../../src/store/memory.ts'
 import { expectWhole, namedByTable } from '../named-by-table.ts'
 import { currentMetadata, LOCATION } from '../stored-table.ts'
 import { LANDING } from '../table-run.ts'
-import { DAY, HOUR, type Lake, newLake } from './lake.ts'
+import { commitForeign, DAY, expireWithoutFiles, HOUR, type Lake, newLake } from './lake.ts'
 
 const HINT = `${LOCATION}/metadata/version-hint.text`
 
@@ -166,6 +166,23 @@ describe('clean', () => {
     expect(await lake.rows()).toEqual(lake.modelRows())
   })
 
+  it('keeps the state of a table that another engine alone has snapshots of', async () => {
+    const lake = await newLake()
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' }, { pk: 'x', sequence: 5, from: 'A' })
+    lake.wait(HOUR)
+    await commitForeign(lake, [], [])
+    await expireWithoutFiles(lake)
+    lake.wait(9 * DAY)
+    await commitForeign(lake, [], [])
+    lake.wait(9 * DAY)
+    await expireSnapshots(await lake.open())
+    await clean(lake)
+    await expectWhole(lake.store)
+    expect(await lake.removedKeys()).toEqual(['x'])
+    expect(await lake.known()).toEqual(['1'])
+    expect((await leftovers(lake)).filter((path) => !path.endsWith('.metadata.json'))).toEqual([])
+  })
+
   it('reads few of the metadata files of a day', async () => {
     const lake = await newLake()
     for (let i = 0; i < 40; i++) {
@@ -265,14 +282,4 @@ async function cleanCalls(lake: Lake) {
   const from = lake.store.calls
   await cleanTable(table)
   return lake.store.log.slice(from)
-}
-
-/** As pyiceberg expires: the metadata alone. */
-async function expireWithoutFiles(lake: Lake): Promise<void> {
-  const { catalog } = await lake.open()
-  const base = (await catalog.load())!
-  const head = base.metadata['current-snapshot-id']
-  const ids = base.metadata.snapshots!.map((snapshot) => snapshot['snapshot-id']).filter((id) => id !== head)
-  const { kind } = await catalog.commit(base, [{ action: 'remove-snapshots', 'snapshot-ids': ids }], [])
-  if (kind !== 'committed') throw new Error(`the commit is ${kind}`)
 }

@@ -1,14 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { advanceMain } from '../../src/iceberg/catalog.ts'
 import { DATA, type DataFile, POSITION_DELETES } from '../../src/iceberg/manifest.ts'
-import { liveFiles, newSnapshotId, prepareSnapshot } from '../../src/iceberg/snapshot.ts'
+import { liveFiles } from '../../src/iceberg/snapshot.ts'
 import { cleanTable, expireSnapshots, rollbackTable } from '../../src/index.ts'
 import { loadTable } from '../../src/table-state.ts'
 import { expectWhole, namedByTable, snapshotIds } from '../named-by-table.ts'
 import { readByHyparquet, rowsById } from '../read-rows.ts'
 import { currentMetadata, LOCATION, readObject } from '../stored-table.ts'
 import { inOrder } from '../table-run.ts'
-import { DAY, HOUR, type Lake, newLake } from './lake.ts'
+import { commitForeign, DAY, HOUR, type Lake, newLake } from './lake.ts'
 
 const NAMES = ['a', 'b', 'c', 'd']
 
@@ -295,25 +294,4 @@ function file(path: string, content: DataFile['content']): DataFile {
     equalityIds: [],
     sortOrderId: null,
   }
-}
-
-/** A snapshot as another engine makes one: it knows nothing of protected state. */
-async function commitForeign(lake: Lake, removed: readonly string[], added: readonly DataFile[]): Promise<bigint> {
-  const { catalog, environment } = await lake.open()
-  const base = (await catalog.load())!
-  const snapshotId = newSnapshotId(base.metadata, environment.random)
-  const snapshot = await prepareSnapshot({
-    store: lake.store,
-    metadata: base.metadata,
-    live: await liveFiles(lake.store, base.metadata),
-    removed,
-    added,
-    summary: {},
-    snapshotId,
-    nowMs: lake.clock.ms,
-    uuid: environment.uuid(),
-  })
-  const { kind } = await catalog.commit(base, advanceMain(snapshot), [])
-  if (kind !== 'committed') throw new Error(`the foreign commit is ${kind}`)
-  return snapshotId
 }

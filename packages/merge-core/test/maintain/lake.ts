@@ -1,5 +1,8 @@
 // A table of hand-made changes with a clock that tests set: objects land under the hour that it shows, and carry its time.
 
+import { advanceMain } from '../../src/iceberg/catalog.ts'
+import type { DataFile } from '../../src/iceberg/manifest.ts'
+import { liveFiles, newSnapshotId, prepareSnapshot } from '../../src/iceberg/snapshot.ts'
 import { mergeLanding, openTable, type Table } from '../../src/index.ts'
 import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
 import { arrivalsOf, type LandedObject, type TableSpec } from '../change-sets.ts'
@@ -108,4 +111,39 @@ async function currentSnapshotId(store: MemoryStore): Promise<bigint> {
 export async function watermarkOf(store: MemoryStore): Promise<number | null> {
   const text = (await currentMetadata(store)).properties['lastwrite.watermark']
   return text === undefined ? null : Number(text)
+}
+
+/** A snapshot as another engine makes one: it knows nothing of protected state. */
+export async function commitForeign(
+  lake: Lake,
+  removed: readonly string[],
+  added: readonly DataFile[],
+): Promise<bigint> {
+  const { catalog, environment } = await lake.open()
+  const base = (await catalog.load())!
+  const snapshotId = newSnapshotId(base.metadata, environment.random)
+  const snapshot = await prepareSnapshot({
+    store: lake.store,
+    metadata: base.metadata,
+    live: await liveFiles(lake.store, base.metadata),
+    removed,
+    added,
+    summary: {},
+    snapshotId,
+    nowMs: lake.clock.ms,
+    uuid: environment.uuid(),
+  })
+  const { kind } = await catalog.commit(base, advanceMain(snapshot), [])
+  if (kind !== 'committed') throw new Error(`the foreign commit is ${kind}`)
+  return snapshotId
+}
+
+/** As pyiceberg expires: the metadata alone. */
+export async function expireWithoutFiles(lake: Lake): Promise<void> {
+  const { catalog } = await lake.open()
+  const base = (await catalog.load())!
+  const head = base.metadata['current-snapshot-id']
+  const ids = base.metadata.snapshots!.map((snapshot) => snapshot['snapshot-id']).filter((id) => id !== head)
+  const { kind } = await catalog.commit(base, [{ action: 'remove-snapshots', 'snapshot-ids': ids }], [])
+  if (kind !== 'committed') throw new Error(`the commit is ${kind}`)
 }
