@@ -18,6 +18,9 @@ export interface ThreadPool extends Workers {
   close(): Promise<void>
 }
 
+/** While one of its tasks waits for the store a thread goes on with another. */
+const TASKS_PER_THREAD = 2
+
 export interface PoolOptions {
   /** How many, at least one; they start when they have a task, and stay. */
   readonly threads: number
@@ -36,6 +39,7 @@ export function threadPool(
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: Number.POSITIVE_INFINITY,
+    concurrentTasksPerWorker: TASKS_PER_THREAD,
     resourceLimits,
     workerData: { profile } satisfies ThreadData,
   })
@@ -51,7 +55,7 @@ export function threadPool(
     }
   }
   return {
-    width: threads,
+    width: threads * TASKS_PER_THREAD,
     readLanding: (object, definition) =>
       run({ kind: 'read-landing', object, definition }, { ...store, createFile: noFile }),
     mergeFiles: (task, createFile) => run({ kind: 'merge-files', task }, { ...store, createFile }),
