@@ -130,6 +130,21 @@ describe('expire', () => {
     expect(dataFiles(lake)).toHaveLength(3)
   })
 
+  it('counts the age of a snapshot of a branch from the next one on', async () => {
+    const lake = await newLake()
+    await hourly(lake, 1)
+    const [main] = await snapshotIds(lake.store)
+    const first = await commitForeign(lake, [], [], 'audit')
+    lake.wait(9 * DAY)
+    const second = await commitForeign(lake, [], [], 'audit')
+    lake.wait(DAY - 1)
+    await expireSnapshots(await lake.open())
+    expect(await snapshotIds(lake.store)).toEqual([main, first, second])
+    lake.wait(1)
+    await expireSnapshots(await lake.open())
+    expect(await snapshotIds(lake.store)).toEqual([main, second])
+  })
+
   it('leaves files of a snapshot that was current within the last day to the queries that read them, for clean to take later', async () => {
     const lake = await newLake({ keep_snapshots_hours: 1 })
     await lake.merge('old', { pk: 'a', sequence: 1, to: 'A' })

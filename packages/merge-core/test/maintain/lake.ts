@@ -1,6 +1,5 @@
 // A table of hand-made changes with a clock that tests set: objects land under the hour that it shows, and carry its time.
 
-import { advanceMain } from '../../src/iceberg/catalog.ts'
 import type { DataFile } from '../../src/iceberg/manifest.ts'
 import { liveFiles, newSnapshotId, prepareSnapshot } from '../../src/iceberg/snapshot.ts'
 import { mergeLanding, openTable, type Table } from '../../src/index.ts'
@@ -118,14 +117,16 @@ export async function commitForeign(
   lake: Lake,
   removed: readonly string[],
   added: readonly DataFile[],
+  branch = 'main',
 ): Promise<bigint> {
   const { catalog, environment } = await lake.open()
   const base = (await catalog.load())!
+  const head = base.metadata.refs?.[branch]?.['snapshot-id']
   const snapshotId = newSnapshotId(base.metadata, environment.random)
   const snapshot = await prepareSnapshot({
     store: lake.store,
     metadata: base.metadata,
-    live: await liveFiles(lake.store, base.metadata),
+    live: await liveFiles(lake.store, base.metadata, head),
     removed,
     added,
     summary: {},
@@ -133,7 +134,11 @@ export async function commitForeign(
     nowMs: lake.clock.ms,
     uuid: environment.uuid(),
   })
-  const { kind } = await catalog.commit(base, advanceMain(snapshot), [])
+  const advance = [
+    { action: 'add-snapshot', snapshot },
+    { action: 'set-snapshot-ref', 'ref-name': branch, type: 'branch', 'snapshot-id': snapshotId },
+  ] as const
+  const { kind } = await catalog.commit(base, advance, [])
   if (kind !== 'committed') throw new Error(`the foreign commit is ${kind}`)
   return snapshotId
 }

@@ -64,6 +64,18 @@ describe('on a catalog that is a server', () => {
     expect(await lake.rows()).toEqual(lake.modelRows())
   })
 
+  it('an expire leaves a snapshot that another engine set main back to meanwhile', async () => {
+    const { lake, ids } = await fourMerges()
+    const table = await openOnServer(lake, async () => {
+      const { catalog } = await lake.open()
+      const back = { action: 'set-snapshot-ref', 'ref-name': 'main', type: 'branch', 'snapshot-id': ids[1]! } as const
+      await catalog.commit((await catalog.load())!, [back], [])
+    })
+    await expect(expireSnapshots(table)).rejects.toThrow(/lastwrite rollback/)
+    expect(await snapshotIds(lake.store)).toEqual(ids)
+    await expectWhole(lake.store)
+  })
+
   it('a rollback to what was expired meanwhile is refused, and changes nothing', async () => {
     const { lake, ids } = await fourMerges()
     const table = await openOnServer(lake, async () => expireSnapshots(await lake.open()))
