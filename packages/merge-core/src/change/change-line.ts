@@ -103,6 +103,5 @@ export function isObject(text: Uint8Array, fields: FieldStretches, field: number
 
 /** The JSON of a field as it stands. */
 export function rawText(text: Uint8Array, fields: FieldStretches, field: number): string {
-  const start = fields.starts[field]!
-  return Buffer.from(text.buffer, text.byteOffset + start, fields.ends[field]! - start).toString('latin1')
+  return Buffer.prototype.latin1Slice.call(text, fields.starts[field]!, fields.ends[field]!)
 }

@@ -160,7 +160,7 @@ for (const [value, character] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /** The characters of the string whose quotes are at `start` and `end` − 1, as JavaScript text. */
 export function stringText(bytes: Uint8Array, start: number, end: number): string {
   if (!hasEscape(bytes, start + 1, end - 1)) {
-    return Buffer.from(bytes.buffer, bytes.byteOffset + start + 1, end - start - 2).toString('utf8')
+    return Buffer.prototype.utf8Slice.call(bytes, start + 1, end - 1)
   }
   return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8'))
 }

@@ -383,8 +383,11 @@ function appendLine(scan: Scan, parts: LineParts, lineNumber: number, start: num
   if (tooLong !== null) return tooLong
   const badVersion = appendVersion(scan, parts)
   if (badVersion !== null) return reject('bad-version', badVersion)
-  const badKey = scan.keyReader.read(text, parts.keysStart, parts.keysEnd, lines.keys)
-  if (badKey !== null) return reject('bad-key', badKey)
+  const { keysStart, keysEnd } = parts
+  if (scan.keyReader.readCompact(text, view, keysStart, keysEnd, lines.keys) === 0) {
+    const badKey = scan.keyReader.read(text, keysStart, keysEnd, lines.keys)
+    if (badKey !== null) return reject('bad-key', badKey)
+  }
   const isPut = parts.operation !== 'remove'
   const hasItem = isPut && parts.itemStart >= 0
   const location = isPut && !hasItem ? itemLocation(text, parts.itemAtStart, parts.itemAtEnd) : undefined
