@@ -49,9 +49,23 @@ export function gather(type: PrimitiveType, stored: Column, incoming: Column, se
   if (taken === 0) return gatherAlike(stored, stored, selection)
   if (taken === selection.rows) return gatherAlike(incoming, incoming, selection)
   if (stored.kind !== 'dictionary') return gatherAlike(stored, expandDictionary(incoming), selection)
+  return (
+    gatherOverDictionary(stored, incoming, selection) ??
+    gatherAlike(expandDictionary(stored), expandDictionary(incoming), selection)
+  )
+}
+
+/** As gather, over the stored dictionary with the values that it lacks behind its own; null where it would grow too much. */
+export function gatherOverDictionary(
+  stored: DictionaryColumn,
+  incoming: Column,
+  selection: Selection,
+): DictionaryColumn | null {
+  const { incomingRow } = movesOf(selection)
+  if (incomingRow.length === 0) return gatherAlike(stored, stored, selection) as DictionaryColumn
   const indexed = indexIncoming(stored.dictionary, incoming, selection)
-  if (indexed === null) return gatherAlike(expandDictionary(stored), expandDictionary(incoming), selection)
-  return gatherAlike({ ...stored, dictionary: indexed.dictionary }, indexed, selection)
+  if (indexed === null) return null
+  return gatherAlike({ ...stored, dictionary: indexed.dictionary }, indexed, selection) as DictionaryColumn
 }
 
 /** Rows in any order, any number of times. A dictionary is kept. */

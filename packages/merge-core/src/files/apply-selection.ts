@@ -1,7 +1,7 @@
 // Brings the selected rows of both sides together, column by column.
 
 import type { Column } from '../columns/column.ts'
-import { gather } from '../columns/gather.ts'
+import { expandDictionary, gather } from '../columns/gather.ts'
 import { setBit } from '../columns/validity.ts'
 import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
@@ -34,7 +34,8 @@ export function selectedColumn(
     : column
 }
 
-function markExpired(field: Field, column: Column, selected: RowSelection): Column {
+function markExpired(field: Field, gathered: Column, selected: RowSelection): Column {
+  const column = expandDictionary(gathered)
   invariant(column.kind === 'int64', `${field.name} is a timestamp`)
   const data = column.data.slice()
   const validity = column.validity?.slice() ?? null

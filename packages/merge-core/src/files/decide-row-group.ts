@@ -4,9 +4,10 @@ import { type ByteStrings, NO_STRINGS } from '../change/byte-strings.ts'
 import { encodeKeys, keyText } from '../change/key-order.ts'
 import { encodeVersions } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
-import { takeRows } from '../columns/gather.ts'
+import { type Selection, STORED, sliceRows, takeRows } from '../columns/gather.ts'
 import { valueAt } from '../columns/values.ts'
 import { DamagedObjectError } from '../errors.ts'
+import type { KeyRange } from '../parquet/key-ranges.ts'
 import type { Field } from '../primitive-type.ts'
 import type { IncomingChanges } from './incoming.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
@@ -26,6 +27,8 @@ export interface PlacedRowGroup {
 export interface DecidedRowGroup extends Piece {
   readonly place: PlacedRowGroup | null
   readonly selected: RowSelection | null
+  /** The first and the last key after the changes; null where nothing changes, no row is left, or none is stored. */
+  readonly keys: KeyRange | null
   /** Columns that were decoded for the decision, by their position among the table's fields. */
   readonly decoded: ReadonlyMap<number, Column>
 }
@@ -41,7 +44,7 @@ export async function decideRowGroup(
   to: number,
   outcomes: Uint8Array,
 ): Promise<DecidedRowGroup> {
-  const untouched = { place, rows: place.rows, changed: false, selected: null, decoded: NOTHING_DECODED }
+  const untouched = { place, rows: place.rows, changed: false, selected: null, keys: null, decoded: NOTHING_DECODED }
   if (from === to) return untouched
   const keyFields = keyFieldsOf(context)
   const keyColumns = await readColumns(file, place.group, keyFields)
@@ -55,14 +58,40 @@ export async function decideRowGroup(
   const selected = selectRows(place.rows, found, versions, expired, changes, from, to, outcomes)
   if (selected.selection === null) return untouched
   const decoded = new Map([...keyColumns.entries(), ...versionColumns])
-  return { place, rows: selected.selection.rows, changed: true, selected, decoded }
+  const after = selectedKeys(selected.selection, keys, changes, keyFields)
+  return { place, rows: selected.selection.rows, changed: true, selected, keys: after, decoded }
 }
 
 export function insertAll(changes: IncomingChanges, outcomes: Uint8Array): DecidedRowGroup {
   const found = new Int32Array(changes.count).fill(~0)
   const selected = selectRows(0, found, NO_STRINGS, null, changes, 0, changes.count, outcomes)
   const rows = selected.selection?.rows ?? 0
-  return { place: null, rows, changed: selected.selection !== null, selected, decoded: NOTHING_DECODED }
+  const changed = selected.selection !== null
+  return { place: null, rows, changed, selected, keys: null, decoded: NOTHING_DECODED }
+}
+
+/** The first and the last key of the selected rows; null where there are none. */
+function selectedKeys(
+  { rows, runs, side, start, length }: Selection,
+  stored: StoredKeys,
+  changes: IncomingChanges,
+  keyFields: readonly Field[],
+): KeyRange | null {
+  if (rows === 0) return null
+  const keyOf = (run: number, row: number) =>
+    side[run] === STORED ? keyAt(stored, row).slice() : keyOfRow(changes.columns, row, keyFields)
+  return { first: keyOf(0, start[0]!), last: keyOf(runs - 1, start[runs - 1]! + length[runs - 1]! - 1) }
+}
+
+function keyAt({ starts, bytes, gap = 0 }: StoredKeys, row: number): Uint8Array {
+  return bytes.subarray(starts[row]! + gap, starts[row + 1]!)
+}
+
+function keyOfRow(columns: readonly Column[], row: number, keyFields: readonly Field[]): Uint8Array {
+  return encodeKeys(
+    keyFields.map((_, i) => sliceRows(columns[i]!, row, row + 1)),
+    keyFields.map((field) => field.type),
+  ).bytes
 }
 
 /** The keys of a row group where they lie, if they are one string; else their bytes, made of the columns. */
@@ -104,10 +133,9 @@ export function expiredValues(
 /** Our own files are held to their order: a row out of place would be missed by a search, silently. */
 function checkAscending(file: OpenFile, place: PlacedRowGroup, keys: StoredKeys, keyFields: readonly Field[]): void {
   const gap = keys.gap ?? 0
-  const keyAt = (row: number) => keys.bytes.subarray(keys.starts[row]! + gap, keys.starts[row + 1]!)
   const refuse = (row: number, before: string): never => {
     const key = keyText(
-      keyAt(row),
+      keyAt(keys, row),
       keyFields.map((field) => field.type),
     )
     throw new DamagedObjectError(
@@ -127,8 +155,8 @@ function checkAscending(file: OpenFile, place: PlacedRowGroup, keys: StoredKeys,
   const unordered = firstUnordered(keys.starts, keys.bytes, gap)
   if (unordered >= 0) refuse(unordered, `row ${unordered - 1}`)
   const { first, last } = file.keyRanges![place.group]!
-  if (Buffer.compare(keyAt(0), first) !== 0) refuse(0, 'the first key its footer names')
-  if (Buffer.compare(keyAt(rows - 1), last) !== 0) refuse(rows - 1, 'the last key its footer names')
+  if (Buffer.compare(keyAt(keys, 0), first) !== 0) refuse(0, 'the first key its footer names')
+  if (Buffer.compare(keyAt(keys, rows - 1), last) !== 0) refuse(rows - 1, 'the last key its footer names')
 }
 
 /** The first row that does not sort after the row before it; −1 where all do. */

@@ -2,8 +2,8 @@
 //
 //   1. The files' row groups, in key order, tile the interval: each change has one row group.
 //   2. Of a row group with changes the keys are read, and of the keys that match the versions: they decide what changes.
-//   3. Row groups without an applied change are copied byte for byte. Where rows are only replaced, so are the columns that no
-//      replaced row changes. All else is gathered column by column and encoded.
+//   3. Row groups without an applied change are copied byte for byte. Of the others so are columns and pages in which nothing
+//      changes. All else is gathered column by column and encoded.
 //   4. What comes out becomes new files of about the target size. A file without a changed row group stays as it is.
 //
 // Files of other writers (unsorted, overlapping, with position deletes) are read whole, sorted, and written in our order where a
@@ -33,9 +33,9 @@ import type { IncomingChanges } from './incoming.ts'
 import type { StoredFile } from './locate.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
 import { type OpenFile, openFile, readColumns } from './open-file.ts'
-import { columnsInPlace } from './rewrite-in-place.ts'
+import { rewrittenColumns } from './rewrite-row-group.ts'
 import { findRows, selectRows } from './select-rows.ts'
-import { groupUnits, joinsNeighbour, type Unit } from './size-files.ts'
+import { groupUnits, joinsNeighbour, splitRows, type Unit } from './size-files.ts'
 import { FileWriter, nothingCounted, type WriteCounts } from './write-files.ts'
 
 export interface MergeResult extends Readonly<WriteCounts> {
@@ -115,7 +115,7 @@ async function mergeOrdered(
   return { removed, added: writer.added, outcomes, ...writer.counts }
 }
 
-/** A stretch of rows: copied where nothing changes, by columns where rows keep their places, and else gathered whole. */
+/** A stretch of rows: copied where nothing changes, with what stays of its chunks where it is one row group before and after, and else gathered whole. */
 async function writeUnit(
   context: MergeContext,
   files: readonly OpenFile[],
@@ -123,13 +123,13 @@ async function writeUnit(
   changes: IncomingChanges,
   writer: FileWriter,
 ): Promise<void> {
-  const [{ place, selected, decoded }] = pieces as [DecidedRowGroup]
+  const [{ place, selected, keys, rows, decoded }] = pieces as [DecidedRowGroup]
   const file = place === null ? null : files[place.file]!
   if (file !== null && writer.canKeep(file) && pieces.length === 1) {
     if (!encode) return writer.keep(file, place!.group)
-    if (selected!.inPlace) {
-      const columns = await columnsInPlace(context, file, place!, selected!, changes, decoded)
-      if (writer.isOneGroup(columns)) return writer.encodeInPlace(columns, file.keyRanges![place!.group]!)
+    if (splitRows(rows, context.rowGroupRows).length === 1) {
+      const columns = await rewrittenColumns(context, file, place!, selected!, changes, decoded)
+      if (writer.isOneGroup(columns)) return writer.encodeRewritten(columns, keys!)
     }
   }
   await writer.encode(await unitColumns(context, files, pieces, changes))

@@ -10,9 +10,8 @@ import type { PartitionValue } from '../iceberg/transform.ts'
 import { invariant } from '../invariant.ts'
 import { type AssembledFile, assembleFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
-import type { KeptChunk } from '../parquet/move-chunk.ts'
 import { fileStatistics } from '../parquet/statistics.ts'
-import { type EncodedRowGroup, encodeRowGroup, rowsOf } from '../parquet/write-row-group.ts'
+import { type ChunkSource, type EncodedRowGroup, encodeRowGroup, rowsOf } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
 import type { MergeContext } from './merge-context.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
@@ -25,10 +24,10 @@ const ROW_GROUP_COLUMN_BYTES_MAX = 64 * 1024 * 1024
 export interface WriteCounts {
   rowGroupsCopied: number
   rowGroupsEncoded: number
-  /** Column chunks of encoded row groups, of which some are copied. */
+  /** Column chunks of encoded row groups, of which some are copied; of an encoded one some pages may be. */
   chunksCopied: number
   chunksEncoded: number
-  /** Of the encoded chunks, compressed. */
+  /** Of the encoded pages, compressed. */
   bytesEncoded: number
 }
 
@@ -82,12 +81,12 @@ export class FileWriter {
   }
 
   /** Whether rows make one row group. */
-  isOneGroup(columns: readonly (Column | KeptChunk)[]): boolean {
+  isOneGroup(columns: readonly ChunkSource[]): boolean {
     return this.#rowGroupsOf(columns).length === 1
   }
 
-  /** A row group of the keys of a stored one, of columns and chunks of it: one row group (isOneGroup). */
-  async encodeInPlace(columns: readonly (Column | KeptChunk)[], keys: KeyRange): Promise<void> {
+  /** A row group of columns, and of chunks and pages of a stored one: one row group (isOneGroup). */
+  async encodeRewritten(columns: readonly ChunkSource[], keys: KeyRange): Promise<void> {
     await this.#encodeGroup(columns, rowsOf(columns[0]!), keys)
   }
 
@@ -96,23 +95,21 @@ export class FileWriter {
     invariant(this.#rowsToCome === 0, 'every row of a sequence is in one of its files')
   }
 
-  #rowGroupsOf(columns: readonly (Column | KeptChunk)[]): number[] {
+  #rowGroupsOf(columns: readonly ChunkSource[]): number[] {
     const rows = rowsOf(columns[0]!)
     const bytesPerRow = columns.reduce((sum, column) => sum + bytesInMemory(column), 0) / rows
     const rowsMax = Math.floor(ROW_GROUP_COLUMN_BYTES_MAX / bytesPerRow)
     return splitRows(rows, Math.max(1, Math.min(this.#context.rowGroupRows, rowsMax)))
   }
 
-  async #encodeGroup(columns: readonly (Column | KeptChunk)[], rows: number, keys: KeyRange): Promise<void> {
+  async #encodeGroup(columns: readonly ChunkSource[], rows: number, keys: KeyRange): Promise<void> {
     const { fields, keyColumns } = this.#context
     const encoded = encodeRowGroup(fields, columns, { codec: 'zstd', level: 1, keyColumns })
     this.counts.rowGroupsEncoded++
-    for (const [i, { metaData }] of encoded.rowGroup.columns.entries()) {
-      if (columns[i]!.kind === 'kept') this.counts.chunksCopied++
-      else {
-        this.counts.chunksEncoded++
-        this.counts.bytesEncoded += metaData!.totalCompressedSize
-      }
+    for (const [i, column] of columns.entries()) {
+      if (column.kind === 'kept') this.counts.chunksCopied++
+      else this.counts.chunksEncoded++
+      this.counts.bytesEncoded += encoded.encodedBytes[i]!
     }
     await this.#add(encoded, keys, rows, encoded.bytes.length)
   }
@@ -186,7 +183,12 @@ export class FileWriter {
   }
 }
 
-/** Of a kept chunk: of its pages, uncompressed. */
-function bytesInMemory(column: Column | KeptChunk): number {
-  return column.kind === 'kept' ? column.chunk.metaData!.totalUncompressedSize : columnBytes(column)
+/** Of a kept chunk or page: uncompressed. */
+function bytesInMemory(column: ChunkSource): number {
+  if (column.kind === 'kept') return column.chunk.metaData!.totalUncompressedSize
+  if (column.kind !== 'spliced') return columnBytes(column)
+  return column.pieces.reduce(
+    (sum, piece) => sum + (piece.kind === 'page' ? piece.page.header.uncompressedPageSize : 0),
+    columnBytes(column.column),
+  )
 }

@@ -5,8 +5,8 @@ import { nullColumn } from '../columns/constant.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
 import { decodeColumnChunk } from './decode/column-chunk.ts'
-import { splitPages } from './decode/pages.ts'
-import type { ColumnMetaData, RowGroup, SchemaElement } from './footer.ts'
+import { type StoredPage, splitPages } from './decode/pages.ts'
+import { type ColumnMetaData, type PageHeader, PageType, type RowGroup, type SchemaElement } from './footer.ts'
 import {
   type ByteSource,
   bindField,
@@ -164,40 +164,52 @@ export function decodeChunk(task: RowGroupTask, { field, stored }: ChunkTask, re
   )
 }
 
-/** A data page of a chunk. */
+/** A page of a chunk as it stands. */
 export interface ChunkPage {
+  readonly header: PageHeader
+  /** Header and body. */
+  readonly bytes: Uint8Array
+  /** The body in `bytes`, compressed. */
+  readonly bodyStart: number
+  /** Rows of a data page, entries of a dictionary page. */
+  readonly values: number
+  /** Of a data page, in its chunk. */
   readonly firstRow: number
-  readonly rows: number
-  /** The page with what it takes to decode it: its dictionary, if any. */
-  readonly bytes: readonly Uint8Array[]
 }
 
-/** The data pages of a chunk, found by walking their headers, which checks their checksums. Throws DamagedObjectError. */
-export function findPages(task: RowGroupTask, { field, stored }: ChunkTask, read: readonly ReadRange[]): ChunkPage[] {
+export interface ChunkPages {
+  readonly dictionary: ChunkPage | null
+  readonly data: readonly ChunkPage[]
+}
+
+/** The pages of a chunk, found by walking their headers, which checks their checksums. Throws DamagedObjectError. */
+export function findPages(task: RowGroupTask, { field, stored }: ChunkTask, read: readonly ReadRange[]): ChunkPages {
   const bytes = cutRange(read, stored!.range)
   const { dictionary, data } = blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
     splitPages(bytes, task.rows),
   )
-  const dictionaryBytes = bytes.subarray(0, dictionary?.end ?? 0)
-  let start = dictionaryBytes.length
   let firstRow = 0
-  return data.map(({ end, values }) => {
-    const page = { firstRow, rows: values, bytes: [dictionaryBytes, bytes.subarray(start, end)] }
-    start = end
-    firstRow += values
+  const pageOf = ({ header, at, start, end, values }: StoredPage): ChunkPage => {
+    const page = { header, bytes: bytes.subarray(at, end), bodyStart: start - at, values, firstRow }
+    if (header.type !== PageType.DICTIONARY_PAGE) firstRow += values
     return page
-  })
+  }
+  return { dictionary: dictionary && pageOf(dictionary), data: data.map(pageOf) }
 }
 
-/** Decodes the rows of one page of a chunk of the task. Throws DamagedObjectError. */
-export function decodePage(
+/** Decodes the rows of some data pages of a chunk of the task, one behind the other. Throws DamagedObjectError. */
+export function decodePages(
   task: RowGroupTask,
   { field, stored }: ChunkTask,
-  { firstRow, rows, bytes }: ChunkPage,
+  dictionary: ChunkPage | null,
+  data: readonly ChunkPage[],
 ): Column {
   const { codec, element } = stored!
-  const place = `row group ${task.group}, column "${field.name}", rows from ${firstRow}`
-  return blameFor(task.path, place, () => decodeColumnChunk(Buffer.concat(bytes), codec, element, rows, field.type))
+  const pages = dictionary === null ? data : [dictionary, ...data]
+  const rows = data.reduce((sum, { values }) => sum + values, 0)
+  return blameFor(task.path, `row group ${task.group}, pages of column "${field.name}"`, () =>
+    decodeColumnChunk(Buffer.concat(pages.map(({ bytes }) => bytes)), codec, element, rows, field.type),
+  )
 }
 
 export function cutRange(read: readonly ReadRange[], { start, end }: FileRange): Uint8Array {

@@ -11,17 +11,35 @@
 // Pure and synchronous, so that it runs in a thread as it stands. Buffers for encoded pages and for the group are kept between calls
 // and belong to the modules; the result's bytes are its own.
 
-import type { Column, PlainColumn, Validity } from '../columns/column.ts'
+import type { Column, PlainColumn } from '../columns/column.ts'
 import { kindOf } from '../columns/kind-of-type.ts'
 import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
-import { chooseEncoding } from './encode/choose-encoding.ts'
+import { chooseEncoding, chooseWithoutDictionary, overWholeDictionary } from './encode/choose-encoding.ts'
 import { chunkBounds, chunkStatistics, columnIndexOf } from './encode/chunk-bounds.ts'
-import { encodePages, type PageRows, storeChunk, storedBytes, storePages } from './encode/pages.ts'
-import { plainBytes } from './encode/plain.ts'
-import { countPresent, presentRows } from './encode/present-rows.ts'
-import { type ColumnChunk, type ColumnIndex, Encoding, type OffsetIndex, type RowGroup } from './footer.ts'
+import { cutPages, cutStretches, PAGE_ROWS, type PageRows } from './encode/cut-pages.ts'
+import {
+  encodePages,
+  type StoredPages,
+  storeChunk,
+  storedBytes,
+  storePages,
+  storeSplicedPages,
+} from './encode/pages.ts'
+import { presentRows } from './encode/present-rows.ts'
+import { boundsOfPages, splicedIndex, splicedStatistics } from './encode/spliced-bounds.ts'
+import {
+  type ColumnChunk,
+  type ColumnIndex,
+  Encoding,
+  type OffsetIndex,
+  PageType,
+  type RowGroup,
+  type Statistics,
+} from './footer.ts'
 import { chunkStart, type KeptChunk, moveChunk, moveOffsetIndex } from './move-chunk.ts'
+import type { ChunkPage } from './read-row-group.ts'
+import type { SplicedChunk, SplicedPiece } from './spliced-chunk.ts'
 import { decimalBytes, physicalType } from './write-schema.ts'
 
 export interface WriteOptions {
@@ -41,24 +59,26 @@ export interface EncodedRowGroup {
   /** One a column; null where a page has no bounds. */
   readonly columnIndexes: readonly (ColumnIndex | null)[]
   readonly offsetIndexes: readonly (OffsetIndex | null)[]
+  /** One a column: bytes of the pages that were encoded, those that were copied left out. */
+  readonly encodedBytes: readonly number[]
 }
 
 interface PlacedChunk {
   readonly chunk: ColumnChunk
   /** Where the chunk ends in the group. */
   readonly end: number
+  readonly encodedBytes: number
   readonly columnIndex: ColumnIndex | null
   readonly offsetIndex: OffsetIndex | null
 }
 
-const PAGE_ROWS = 20_000
-/** A page of larger values ends here, so that a reader need not hold thousands of documents of 400 KB at once. */
-const PAGE_BYTES = 4 << 20
+/** What a chunk is made of: values, a stored chunk, or pages of one with values between them. */
+export type ChunkSource = Column | KeptChunk | SplicedChunk
 
 /** Encodes `columns`, one a field in the order of `fields`, of the same number of rows (at least one). Kept chunks are copied. */
 export function encodeRowGroup(
   fields: readonly Field[],
-  columns: readonly (Column | KeptChunk)[],
+  columns: readonly ChunkSource[],
   options: WriteOptions,
 ): EncodedRowGroup {
   const rows = columns[0] === undefined ? 0 : rowsOf(columns[0])
@@ -69,7 +89,7 @@ export function encodeRowGroup(
   for (const [i, field] of fields.entries()) {
     const column = columns[i]!
     checkColumn(field, column, rows)
-    const placed = column.kind === 'kept' ? placeKept(field, column, end) : encodeChunk(field, column, i, end, options)
+    const placed = placeChunk(field, column, i, end, options)
     chunks.push(placed)
     end = placed.end
   }
@@ -86,7 +106,20 @@ export function encodeRowGroup(
     },
     columnIndexes: chunks.map(({ columnIndex }) => columnIndex),
     offsetIndexes: chunks.map(({ offsetIndex }) => offsetIndex),
+    encodedBytes: chunks.map(({ encodedBytes }) => encodedBytes),
   }
+}
+
+function placeChunk(
+  field: Field,
+  source: ChunkSource,
+  position: number,
+  at: number,
+  options: WriteOptions,
+): PlacedChunk {
+  if (source.kind === 'kept') return placeKept(field, source, at)
+  if (source.kind === 'spliced') return encodeSpliced(field, source, position, at, options)
+  return encodeChunk(field, source, position, at, options)
 }
 
 function sortingColumns(keyColumns: number): RowGroup['sortingColumns'] {
@@ -94,11 +127,11 @@ function sortingColumns(keyColumns: number): RowGroup['sortingColumns'] {
   return Array.from({ length: keyColumns }, (_, columnIdx) => ({ columnIdx, descending: false, nullsFirst: true }))
 }
 
-export function rowsOf(column: Column | KeptChunk): number {
+export function rowsOf(column: ChunkSource): number {
   return column.kind === 'kept' ? column.chunk.metaData!.numValues : column.rows
 }
 
-function checkColumn(field: Field, column: Column | KeptChunk, rows: number): void {
+function checkColumn(field: Field, column: ChunkSource, rows: number): void {
   const columnRows = rowsOf(column)
   invariant(columnRows === rows, `column ${field.name} has ${columnRows} rows, the first column ${rows}`)
   if (column.kind === 'kept') {
@@ -110,9 +143,29 @@ function checkColumn(field: Field, column: Column | KeptChunk, rows: number): vo
     )
     return
   }
+  if (column.kind === 'spliced') {
+    checkSpliced(field, column)
+    return
+  }
   const { kind } = column.kind === 'dictionary' ? column.dictionary : column
   invariant(kind === kindOf(field.type), `column ${field.name} of type ${field.type.kind} comes as ${kind}`)
   invariant(!field.required || column.validity === null, `required column ${field.name} comes with nulls`)
+}
+
+function checkSpliced(field: Field, { rows, chunk, pieces, column, dictionary }: SplicedChunk): void {
+  const { type } = chunk.metaData!
+  invariant(type === physicalType(field.type), `the chunk spliced for ${field.name} has physical type ${type}`)
+  const sum = (kind: 'page' | 'rows') =>
+    pieces.reduce(
+      (sum, each) => sum + (each.kind !== kind ? 0 : each.kind === 'page' ? each.page.values : each.rows),
+      0,
+    )
+  invariant(sum('page') + sum('rows') === rows, `the pieces spliced for ${field.name} have not ${rows} rows`)
+  invariant(
+    (column.kind === 'dictionary') === (dictionary !== null),
+    `the pages spliced for ${field.name} share a dictionary or have none`,
+  )
+  checkColumn(field, column, sum('rows'))
 }
 
 /** The chunk's bytes and entry at their place in the group, under the field's name by now. A bloom filter stays behind. */
@@ -131,6 +184,7 @@ function placeKept(field: Field, { bytes, chunk, columnIndex, offsetIndex }: Kep
   return {
     chunk: moveChunk({ ...chunk, metaData }, by),
     end: storeChunk(bytes, at),
+    encodedBytes: 0,
     columnIndex,
     offsetIndex: offsetIndex && moveOffsetIndex(offsetIndex, by),
   }
@@ -144,27 +198,96 @@ function encodeChunk(field: Field, column: Column, position: number, at: number,
   const raw = encodePages(values, field.required ? 'no levels' : column.validity, pages)
   const stored = storePages(raw, values, pages, at, options)
   const bounds = chunkBounds(field, values, pages, isKey && position === 0)
-  const chunk = {
+  const statistics = chunkStatistics(field, values, bounds, column.rows - present.rows, isKey)
+  return {
+    chunk: chunkEntry(field, column.rows, stored, at, statistics),
+    end: stored.end,
+    encodedBytes: stored.end - at,
+    columnIndex: columnIndexOf(field, values, pages, bounds, isKey),
+    offsetIndex: { pageLocations: stored.locations },
+  }
+}
+
+function encodeSpliced(
+  field: Field,
+  { rows, chunk, dictionary, pieces, column }: SplicedChunk,
+  position: number,
+  at: number,
+  options: WriteOptions,
+): PlacedChunk {
+  const isKey = position < options.keyColumns
+  const present = narrowed(field, presentRows(column))
+  const stretchRows = pieces.flatMap((piece) => (piece.kind === 'rows' ? [piece.rows] : []))
+  const stretches = cutStretches(present, stretchRows, column.validity, options.pageRows ?? PAGE_ROWS)
+  const pages = stretches.flat()
+  const values = present.kind === 'dictionary' ? overWholeDictionary(present) : chooseWithoutDictionary(present)
+  const raw = encodePages(values, field.required ? 'no levels' : column.validity, pages)
+  const sequence = inOrder<ChunkPage | null>(
+    pieces,
+    stretches,
+    ({ page }) => page,
+    () => null,
+  )
+  const beside = { codec: chunk.metaData!.codec, dictionary, sequence }
+  const stored = storeSplicedPages(raw, values, pages, beside, at, options)
+  const bounds = chunkBounds(field, values, pages, isKey && position === 0)
+  const index = boundsOfPages(columnIndexOf(field, values, pages, bounds, isKey), pages.length)
+  const statistics = chunkStatistics(field, values, bounds, column.rows - present.rows, isKey)
+  const kept = pieces.flatMap((piece) => (piece.kind === 'page' ? [piece.bounds] : []))
+  const all =
+    index &&
+    inOrder(
+      pieces,
+      stretches,
+      ({ bounds }) => bounds,
+      (page) => index[page]!,
+    )
+  return {
+    chunk: chunkEntry(field, rows, stored, at, splicedStatistics(field, kept, statistics, index !== null, isKey)),
+    end: stored.end,
+    encodedBytes: stored.encodedBytes,
+    columnIndex: all && splicedIndex(field, all),
+    offsetIndex: { pageLocations: stored.locations },
+  }
+}
+
+/** What stored pages and encoded ones have, these by their numbers, in the order of the new chunk. */
+function inOrder<T>(
+  pieces: readonly SplicedPiece[],
+  stretches: readonly (readonly PageRows[])[],
+  ofStored: (piece: SplicedPiece & { readonly kind: 'page' }) => T,
+  ofEncoded: (page: number) => T,
+): T[] {
+  let stretch = 0
+  let page = 0
+  return pieces.flatMap((piece) =>
+    piece.kind === 'page' ? [ofStored(piece)] : stretches[stretch++]!.map(() => ofEncoded(page++)),
+  )
+}
+
+function chunkEntry(
+  field: Field,
+  numValues: number,
+  { codec, uncompressedSize, end, locations, encodingStats }: StoredPages,
+  at: number,
+  statistics: Statistics,
+): ColumnChunk {
+  const hasDictionary = encodingStats.some(({ pageType }) => pageType === PageType.DICTIONARY_PAGE)
+  return {
     fileOffset: 0,
     metaData: {
       type: physicalType(field.type),
-      encodings: [...new Set([Encoding.RLE, ...stored.encodingStats.map(({ encoding }) => encoding)])],
+      encodings: [...new Set([Encoding.RLE, ...encodingStats.map(({ encoding }) => encoding)])],
       pathInSchema: [field.name],
-      codec: stored.codec,
-      numValues: column.rows,
-      totalUncompressedSize: stored.uncompressedSize,
-      totalCompressedSize: stored.end - at,
-      dataPageOffset: stored.locations[0]!.offset,
-      dictionaryPageOffset: values.kind === 'dictionary' ? at : undefined,
-      statistics: chunkStatistics(field, values, bounds, column.rows - present.rows, isKey),
-      encodingStats: stored.encodingStats,
+      codec,
+      numValues,
+      totalUncompressedSize: uncompressedSize,
+      totalCompressedSize: end - at,
+      dataPageOffset: locations[0]!.offset,
+      dictionaryPageOffset: hasDictionary ? at : undefined,
+      statistics,
+      encodingStats,
     },
-  }
-  return {
-    chunk,
-    end: stored.end,
-    columnIndex: columnIndexOf(field, values, pages, bounds, isKey),
-    offsetIndex: { pageLocations: stored.locations },
   }
 }
 
@@ -183,23 +306,4 @@ function narrowed(field: Field, column: Column): Column {
       data[at++] = column.data[byte]!
   }
   return { kind: 'fixed', rows, validity: null, width, data }
-}
-
-/** Pages of `pageRows` rows, or fewer where their values take more than PAGE_BYTES. */
-function cutPages(present: Column, rows: number, validity: Validity, pageRows: number): PageRows[] {
-  const pages: PageRows[] = []
-  let rowStart = 0
-  let start = 0
-  while (rowStart < rows) {
-    let rowEnd = Math.min(rows, rowStart + pageRows)
-    let end = start + countPresent(validity, rowStart, rowEnd)
-    while (rowEnd - rowStart > 1 && present.kind !== 'dictionary' && plainBytes(present, start, end) > PAGE_BYTES) {
-      rowEnd = rowStart + Math.floor((rowEnd - rowStart) / 2)
-      end = start + countPresent(validity, rowStart, rowEnd)
-    }
-    pages.push({ rowStart, rowEnd, start, end })
-    rowStart = rowEnd
-    start = end
-  }
-  return pages
 }

@@ -11,9 +11,10 @@ import { malformed } from '../malformed.ts'
 import { decodeDefinitionLevels, type PageValidity } from './levels.ts'
 import { readUint32 } from './plain.ts'
 
-/** A page as it lies in the bytes of its chunk, still compressed. */
+/** A page as it lies in the bytes of its chunk, still compressed: its header at `at`, its body in bytes [start, end). */
 export interface StoredPage {
   readonly header: PageHeader
+  readonly at: number
   readonly start: number
   readonly end: number
   /** Rows of a data page, entries of a dictionary page. */
@@ -73,7 +74,7 @@ function readStoredPage(chunk: Uint8Array, at: number): StoredPage {
   }
   const values = countValues(header)
   if (values < 0) malformed(`the page at ${at} claims ${values} values`)
-  return { header, start, end, values }
+  return { header, at, start, end, values }
 }
 
 function countValues(header: PageHeader): number {

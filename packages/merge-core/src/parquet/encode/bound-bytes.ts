@@ -18,6 +18,36 @@ export function boundBytes(column: PlainColumn, row: number, side: 'lower' | 'up
   return bound
 }
 
+/** Below 0, 0 or above 0 as one bound of a column sorts before, with or after another; neither is a NaN. */
+export function compareBounds({ kind }: PrimitiveType, a: Uint8Array, b: Uint8Array): number {
+  if (kind === 'string' || kind === 'binary' || kind === 'uuid' || kind === 'fixed') return Buffer.compare(a, b)
+  // Big-endian two's complement: of bytes alone the sign bit would sort the wrong way.
+  if (kind === 'decimal' && a.length > 8) return signedByte(a[0]!) - signedByte(b[0]!) || Buffer.compare(a, b)
+  const [one, other] = [numberOf(kind, a), numberOf(kind, b)]
+  return one < other ? -1 : one > other ? 1 : 0
+}
+
+function signedByte(byte: number): number {
+  return (byte << 24) >> 24
+}
+
+function numberOf(kind: PrimitiveType['kind'], bound: Uint8Array): number | bigint {
+  const view = new DataView(bound.buffer, bound.byteOffset, bound.byteLength)
+  switch (kind) {
+    case 'boolean':
+      return view.getUint8(0)
+    case 'int':
+    case 'date':
+      return view.getInt32(0, true)
+    case 'float':
+      return view.getFloat32(0, true)
+    case 'double':
+      return view.getFloat64(0, true)
+    default:
+      return view.getBigInt64(0, true)
+  }
+}
+
 /** The bound itself, or its first 64 bytes; of a text as many whole code points as they hold. */
 export function shortenedLower(type: PrimitiveType, bound: Uint8Array): Uint8Array {
   if (bound.length <= BOUND_BYTES_MAX) return bound

@@ -34,7 +34,7 @@ const SAMPLE_ROWS = 4096
 const SAMPLE_DISTINCT_MAX = 0.95
 /** A dictionary must save a fifth of the first page, and have at most half as many entries as there are rows. */
 const DICTIONARY_SIZE_MAX = 0.8
-const DICTIONARY_ENTRIES_MAX = 0.5
+export const DICTIONARY_ENTRIES_MAX = 0.5
 /** So many rows, and at most so many bytes of them, are compressed to see how texts are written. */
 const TEXT_SAMPLE_ROWS = 1024
 const TEXT_SAMPLE_BYTES = 32 << 10
@@ -54,6 +54,19 @@ export function chooseEncoding(present: Column): Values {
   const dictionary = builtWhereShorter(present, firstRows, Math.min(plain * DICTIONARY_SIZE_MAX, delta))
   if (dictionary !== null) return dictionary
   return isInteger && delta < plain ? { kind: 'delta', column: present } : withoutDictionary(present)
+}
+
+/** As chooseEncoding, for rows beside pages of a chunk that has no dictionary page. `present` has no nulls. */
+export function chooseWithoutDictionary(present: PlainColumn): Values {
+  if ((present.kind !== 'int32' && present.kind !== 'int64') || present.rows === 0) return withoutDictionary(present)
+  const firstRows = Math.min(FIRST_ROWS, present.rows)
+  const isShorter = deltaBytes(present, firstRows) < plainBytes(present, 0, firstRows)
+  return { kind: isShorter ? 'delta' : 'plain', column: present }
+}
+
+/** The rows over their whole dictionary: other pages of the chunk may hold what they do not. `present` has no nulls. */
+export function overWholeDictionary(present: DictionaryColumn): Values {
+  return { kind: 'dictionary', column: present, width: indexWidth(present.dictionary.rows) }
 }
 
 function withoutDictionary(column: PlainColumn): Values {

@@ -10,7 +10,7 @@ import { BoundaryOrder, type ColumnIndex, type Statistics } from '../footer.ts'
 import { boundBytes, shortenedLower, shortenedUpper } from './bound-bytes.ts'
 import { type BoundRows, boundRows, compareRows } from './bounds.ts'
 import type { Values } from './choose-encoding.ts'
-import type { PageRows } from './pages.ts'
+import type { PageRows } from './cut-pages.ts'
 
 export interface ChunkBounds {
   /** One a page; null where all its rows are null. */

@@ -14,7 +14,9 @@ import {
   type PageLocation,
   PageType,
 } from '../footer.ts'
+import type { ChunkPage } from '../read-row-group.ts'
 import type { Values } from './choose-encoding.ts'
+import type { PageRows } from './cut-pages.ts'
 import { deltaBytesMax, encodeDelta } from './delta.ts'
 import { deltaLengthBytesMax, encodeDeltaLength } from './delta-length.ts'
 import { encodeLevels, levelsBytesMax } from './levels.ts'
@@ -25,14 +27,6 @@ import { encodeHybrid, hybridBytesMax } from './rle.ts'
 const COMPRESSION_RATIO_MIN = 1.12
 /** Setting up a compressor costs more time than a smaller chunk could save bytes. */
 const COMPRESSED_BYTES_MIN = 128
-
-/** Rows [rowStart, rowEnd) of the group, [start, end) of its present rows. */
-export interface PageRows {
-  readonly rowStart: number
-  readonly rowEnd: number
-  readonly start: number
-  readonly end: number
-}
 
 export interface CompressionOptions {
   readonly codec: CompressionCodec
@@ -130,25 +124,14 @@ export function storePages(
   const encodingStats: PageEncodingStats[] = [{ pageType: PageType.DATA_PAGE, encoding, count: pages.length }]
   let end = at
   if (values.kind === 'dictionary') {
-    end = storePage(raw.dictionaryBytes, dictionaryBody, end, {
-      type: PageType.DICTIONARY_PAGE,
-      dictionaryPageHeader: { numValues: values.column.dictionary.rows, encoding: Encoding.PLAIN },
-    })
-    encodingStats.unshift({ pageType: PageType.DICTIONARY_PAGE, encoding: Encoding.PLAIN, count: 1 })
+    end = storePage(raw.dictionaryBytes, dictionaryBody, end, dictionaryPage(values.column.dictionary.rows))
+    encodingStats.unshift(DICTIONARY_STATS)
   }
   const locations: PageLocation[] = []
   let storedBytes = dictionaryBody.length
   for (const [i, { rowStart, rowEnd }] of pages.entries()) {
     const offset = end
-    end = storePage(rawPage(raw, i).length, bodies[i]!, end, {
-      type: PageType.DATA_PAGE,
-      dataPageHeader: {
-        numValues: rowEnd - rowStart,
-        encoding,
-        definitionLevelEncoding: Encoding.RLE,
-        repetitionLevelEncoding: Encoding.RLE,
-      },
-    })
+    end = storePage(rawPage(raw, i).length, bodies[i]!, end, dataPage(rowEnd - rowStart, encoding))
     storedBytes += bodies[i]!.length
     locations.push({ offset, compressedPageSize: end - offset, firstRowIndex: rowStart })
   }
@@ -156,7 +139,91 @@ export function storePages(
   return { codec, uncompressedSize: raw.ends.at(-1)! + headerBytes, end, locations, encodingStats }
 }
 
-/** Puts a chunk as it is stored into the group's bytes from `at` on; answers where it ends. */
+/** A stored chunk, and which of its pages go to the new one: null stands for the next page that encodePages gave. */
+export interface StoredBeside {
+  readonly codec: number
+  readonly dictionary: ChunkPage | null
+  readonly sequence: readonly (ChunkPage | null)[]
+}
+
+export interface SplicedPages extends StoredPages {
+  /** Of the pages that are not copied as they stand, page headers included. */
+  readonly encodedBytes: number
+}
+
+/**
+ * As storePages, between pages of a stored chunk. Its codec is kept; where its pages are not compressed and the new ones gain by it, all
+ * are. Its dictionary page is kept where no entry was added.
+ */
+export function storeSplicedPages(
+  raw: RawPages,
+  values: Values,
+  pages: readonly PageRows[],
+  beside: StoredBeside,
+  at: number,
+  options: CompressionOptions,
+): SplicedPages {
+  const { codec, pack } = codecBeside(raw, beside, options)
+  const encoding = ENCODING_OF[values.kind]
+  const counts = new Map<number, number>()
+  const locations: PageLocation[] = []
+  let end = at
+  let uncompressedSize = 0
+  let encodedBytes = 0
+  const count = (pageEncoding: number) => counts.set(pageEncoding, (counts.get(pageEncoding) ?? 0) + 1)
+  const encode = (bytes: Uint8Array, kind: PageKind) => {
+    const body = pack(bytes)
+    const start = end
+    end = storePage(bytes.length, body, start, kind)
+    uncompressedSize += end - start - body.length + bytes.length
+    encodedBytes += end - start
+  }
+  const keep = ({ header, bytes, bodyStart }: ChunkPage) => {
+    if (codec !== beside.codec) return encode(bytes.subarray(bodyStart), header)
+    end = storeChunk(bytes, end)
+    uncompressedSize += bodyStart + header.uncompressedPageSize
+  }
+  const entries = values.kind === 'dictionary' ? values.column.dictionary.rows : 0
+  if (beside.dictionary !== null && beside.dictionary.values === entries) keep(beside.dictionary)
+  else if (beside.dictionary !== null) encode(rawPages.subarray(0, raw.dictionaryBytes), dictionaryPage(entries))
+  let page = 0
+  let firstRowIndex = 0
+  for (const kept of beside.sequence) {
+    const offset = end
+    const rows = kept === null ? pages[page]!.rowEnd - pages[page]!.rowStart : kept.values
+    if (kept === null) encode(rawPage(raw, page++), dataPage(rows, encoding))
+    else keep(kept)
+    count(kept === null ? encoding : kept.header.dataPageHeader!.encoding)
+    locations.push({ offset, compressedPageSize: end - offset, firstRowIndex })
+    firstRowIndex += rows
+  }
+  const dataStats = [...counts].map(([encoding, count]) => ({ pageType: PageType.DATA_PAGE, encoding, count }))
+  const encodingStats = beside.dictionary === null ? dataStats : [DICTIONARY_STATS, ...dataStats]
+  return { codec, uncompressedSize, end, locations, encodingStats, encodedBytes }
+}
+
+const DICTIONARY_STATS: PageEncodingStats = { pageType: PageType.DICTIONARY_PAGE, encoding: Encoding.PLAIN, count: 1 }
+
+function codecBeside(
+  raw: RawPages,
+  { codec }: StoredBeside,
+  options: CompressionOptions,
+): { codec: number; pack: (bytes: Uint8Array) => Uint8Array } {
+  const isStoredAsIs = codec === CODEC_NUMBERS.uncompressed
+  const isWanted = isStoredAsIs && raw.ends.length > 0 && compressPages(raw, options).codec !== codec
+  const name = isWanted ? options.codec : codecName(codec)
+  if (name === null) throw new Error(`pages are not written with codec ${codec}`)
+  const pack = (bytes: Uint8Array) => (bytes.length === 0 ? bytes : compress(name, bytes, options.level))
+  return { codec: CODEC_NUMBERS[name], pack }
+}
+
+/** Of a Codec of parquet.thrift; null where pages are not written with it. */
+export function codecName(codec: number): CompressionCodec | null {
+  const names = Object.keys(CODEC_NUMBERS) as CompressionCodec[]
+  return names.find((name) => CODEC_NUMBERS[name] === codec) ?? null
+}
+
+/** Puts a chunk or a page as it is stored into the group's bytes from `at` on; answers where it ends. */
 export function storeChunk(chunk: Uint8Array, at: number): number {
   const end = at + chunk.length
   reserveGroup(end)
@@ -200,15 +267,29 @@ function rawPage(raw: RawPages, page: number): Uint8Array {
   return rawPages.subarray(page === 0 ? raw.dictionaryBytes : raw.ends[page - 1]!, raw.ends[page]!)
 }
 
+type PageKind = Pick<PageHeader, 'type' | 'dataPageHeader' | 'dictionaryPageHeader'>
+
+function dictionaryPage(numValues: number): PageKind {
+  return { type: PageType.DICTIONARY_PAGE, dictionaryPageHeader: { numValues, encoding: Encoding.PLAIN } }
+}
+
+function dataPage(numValues: number, encoding: number): PageKind {
+  return {
+    type: PageType.DATA_PAGE,
+    dataPageHeader: {
+      numValues,
+      encoding,
+      definitionLevelEncoding: Encoding.RLE,
+      repetitionLevelEncoding: Encoding.RLE,
+    },
+  }
+}
+
 /** Writes header and body at `at` of the group's bytes; answers where they end. */
-function storePage(
-  rawBytes: number,
-  body: Uint8Array,
-  at: number,
-  kind: Pick<PageHeader, 'type' | 'dataPageHeader' | 'dictionaryPageHeader'>,
-): number {
+function storePage(rawBytes: number, body: Uint8Array, at: number, kind: PageKind): number {
   const sizes = { uncompressedPageSize: rawBytes, compressedPageSize: body.length, crc: crc32(body) | 0 }
-  const header = encodePageHeader({ ...sizes, ...kind })
+  const { type, dataPageHeader, dictionaryPageHeader } = kind
+  const header = encodePageHeader({ ...sizes, type, dataPageHeader, dictionaryPageHeader })
   const bodyAt = at + header.length
   const end = bodyAt + body.length
   reserveGroup(end)

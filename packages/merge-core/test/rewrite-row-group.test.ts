@@ -28,7 +28,7 @@ import { textStrings } from './byte-strings.ts'
 import { TYPES } from './columns/models.ts'
 import { asHyparquetTells, bytesOf, readDuckdb, readHyparquet, readOurs, type Texts, textOf } from './parquet-files.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'rewrite-in-place-'))
+const folder = mkdtempSync(join(tmpdir(), 'rewrite-row-group-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const attributes: readonly Field[] = TYPES.map((type, i) => ({ id: i + 2, name: `c${i}`, type, required: false }))
