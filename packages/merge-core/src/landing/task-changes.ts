@@ -34,7 +34,7 @@ export interface TaskChanges {
 
 /** @param fields the table's columns */
 export function incomingChanges(changes: TaskChanges, fields: readonly Field[]): IncomingChanges {
-  const { objects, definition, operation, object, row, expiryVersions, expiryMicros } = changes
+  const { objects, operation, object, row, expiryVersions, expiryMicros } = changes
   const count = operation.length
   const keys = takeStringsFromAll(
     objects.map((lines) => lines.keys),
@@ -50,14 +50,32 @@ export function incomingChanges(changes: TaskChanges, fields: readonly Field[]):
   let puts = 0
   for (let i = 0; i < count; i++) putRow[i] = operation[i] === PUT ? puts++ : -1
   const incoming = { count, operation, keys, versions, expiryVersions, expiryMicros, row: putRow }
-  const columns = newRows(changes, incoming, puts, fields)
-  const expiredField = fields.findIndex((field) => field.name === '_expired_at' && definition.onTtl === 'keep')
+  let columns: Column[] | null = null
+  return {
+    ...incoming,
+    // Where every change turns out stale nobody asks for rows.
+    get columns() {
+      columns ??= newRows(changes, incoming, puts, fields)
+      return columns
+    },
+  }
+}
+
+function newRows(
+  changes: TaskChanges,
+  incoming: Omit<IncomingChanges, 'columns'>,
+  puts: number,
+  fields: readonly Field[],
+): Column[] {
+  const columns = putColumns(changes, incoming, puts, fields)
+  const { onTtl } = changes.definition
+  const expiredField = fields.findIndex((field) => field.name === '_expired_at' && onTtl === 'keep')
   if (expiredField >= 0) columns[expiredField] = expiredColumn(incoming, puts)
-  return { ...incoming, columns }
+  return columns
 }
 
 /** The rows of the puts, one column a table field: what the items say, and the metadata columns from the lines. */
-function newRows(
+function putColumns(
   { objects, definition, object, row }: TaskChanges,
   { row: putRow }: Pick<IncomingChanges, 'row'>,
   puts: number,
