@@ -121,6 +121,7 @@ function gluePointer({ database, table, catalogId, client: config }: GlueSetting
     const said = error instanceof Error ? error.message : String(error)
     const options = { cause: error }
     if (isThrottled(error)) return new TryAgainError(`${name}: ${doing} was throttled by Glue; run again`, options)
+    if (/^Region is missing/.test(said)) return new InputError(`${name}: ${said}; give --region or AWS_REGION`, options)
     if (isUnknown(error)) return new TryAgainError(`${name}: ${doing} failed (${said}); run again`, options)
     const remedy = REMEDIES[nameOf(error)] ?? 'change what the message names'
     return new InputError(`${name}: ${doing} was refused (${nameOf(error)}: ${said}); ${remedy} and run again`, options)
