@@ -3,7 +3,7 @@
 import type { Contestant } from './contestant.ts'
 import { deltaRs } from './delta-rs.ts'
 import { duckdbFiles, duckdbPartitions } from './duckdb.ts'
-import { lastwrite, lastwriteNoFsync } from './lastwrite.ts'
+import { lastwrite, lastwriteLarge, lastwriteNoFsync } from './lastwrite.ts'
 import { parquetjsLite } from './parquetjs-lite.ts'
 import { polars } from './polars.ts'
 import { pyiceberg } from './pyiceberg.ts'
@@ -13,6 +13,7 @@ import { sparkPlain } from './spark-plain.ts'
 export const contestants: readonly Contestant[] = [
   lastwrite,
   lastwriteNoFsync,
+  lastwriteLarge,
   duckdbFiles,
   duckdbPartitions,
   polars,

@@ -25,6 +25,11 @@ const CHUNK_ROWS = 2_500_000
 export const lastwrite = lastwriteContestant('lastwrite', [])
 /** Like all others here. */
 export const lastwriteNoFsync = lastwriteContestant('lastwrite-nofsync', ['--no-fsync'])
+/** With memory for all changes of a heavy merge in one commit. */
+export const lastwriteLarge: Contestant = {
+  ...lastwriteContestant('lastwrite-1gib', ['--no-fsync', '--memory', '1GiB']),
+  takes: (workload) => ['W3', 'W6'].includes(workload),
+}
 
 /** Bundles the program, which is what containers run. */
 export function bundleProgram(): void {
@@ -54,8 +59,8 @@ function lastwriteContestant(name: string, options: readonly string[]): Contesta
     },
     command: (folder, landing, threads) => mergeRun(folder, landing, threads, options),
     mergedBytes(stdout) {
-      const { bytes } = JSON.parse(stdout) as MergeReport
-      return { bytes_read: bytes.read, bytes_encoded: bytes.written, bytes_copied: bytes.copied }
+      const { bytes, columnChunks } = JSON.parse(stdout) as MergeReport
+      return { bytes_read: bytes.read, bytes_encoded: columnChunks.bytesEncoded, bytes_copied: bytes.copied }
     },
     async result(folder) {
       const paths = (await dataFiles(folder)).map((path) => `'${path}'`)
