@@ -33,7 +33,9 @@ const SMALL_PART = 0.1
 
 /** Null where too few rows are in pages that stay. `pages` ascend and hold all stored rows. */
 export function planPages(pages: readonly PageSpan[], selection: Selection): PagePlan | null {
+  const rowsMin = selection.rows * KEPT_PART_MIN
   const stays = pagesInOneRun(pages, selection)
+  if (pages.reduce((rows, { values }, page) => (stays[page] ? rows + values : rows), 0) < rowsMin) return null
   const small = SMALL_PART * pages.reduce((most, { values }) => Math.max(most, values), 0)
   let plan = piecesOf(pages, stays, selection)
   for (;;) {
@@ -42,8 +44,7 @@ export function planPages(pages: readonly PageSpan[], selection: Selection): Pag
     stays[joined] = false
     plan = piecesOf(pages, stays, selection)
   }
-  const kept = selection.rows - plan.selection.rows
-  return kept < selection.rows * KEPT_PART_MIN ? null : plan
+  return selection.rows - plan.selection.rows < rowsMin ? null : plan
 }
 
 function pagesInOneRun(pages: readonly PageSpan[], { runs, side, start, length }: Selection): boolean[] {

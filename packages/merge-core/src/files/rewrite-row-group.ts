@@ -16,10 +16,11 @@ import type { RowGroup } from '../parquet/footer.ts'
 import type { KeptChunk } from '../parquet/move-chunk.ts'
 import {
   type ChunkTask,
+  checkPages,
   cutRange,
   decodeChunk,
   decodePages,
-  findPages,
+  pagesOfChunk,
   type ReadRange,
   type RowGroupTask,
 } from '../parquet/read-row-group.ts'
@@ -108,12 +109,18 @@ function keptWhereSame(
   replaced: ReplacedRows | null,
 ): KeptChunk | SplicedChunk | null {
   const { stored, chunk, whole, incoming } = source
-  const pages = findPages(stored.task, chunk, stored.read)
+  const pages = pagesOfChunk(stored.task, chunk, stored.read)
   const plan = planPages(pages.data, selection)
   if (plan === null) {
     const isSame = replaced !== null && holdSameValues(wholeOf(source), replaced.stored, incoming, replaced.incoming)
     return isSame ? keptChunk(stored, chunk) : null
   }
+  const isOpened = new Set(plan.opened)
+  checkPages(
+    stored.task,
+    chunk,
+    pages.data.filter((_, page) => !isOpened.has(page)),
+  )
   const opened =
     whole === undefined
       ? decodePages(

@@ -5,8 +5,8 @@ import { nullColumn } from '../columns/constant.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
 import { decodeColumnChunk } from './decode/column-chunk.ts'
-import { type StoredPage, splitPages } from './decode/pages.ts'
-import { type ColumnMetaData, type PageHeader, PageType, type RowGroup, type SchemaElement } from './footer.ts'
+import { checkPage, findPages, type StoredPage } from './decode/pages.ts'
+import { type ColumnMetaData, PageType, type RowGroup, type SchemaElement } from './footer.ts'
 import {
   type ByteSource,
   bindField,
@@ -164,15 +164,9 @@ export function decodeChunk(task: RowGroupTask, { field, stored }: ChunkTask, re
   )
 }
 
-/** A page of a chunk as it stands. */
-export interface ChunkPage {
-  readonly header: PageHeader
-  /** Header and body. */
-  readonly bytes: Uint8Array
-  /** The body in `bytes`, compressed. */
-  readonly bodyStart: number
-  /** Rows of a data page, entries of a dictionary page. */
-  readonly values: number
+/** A page with the bytes of its chunk. */
+export interface ChunkPage extends StoredPage {
+  readonly chunk: Uint8Array
   /** Of a data page, in its chunk. */
   readonly firstRow: number
 }
@@ -182,19 +176,31 @@ export interface ChunkPages {
   readonly data: readonly ChunkPage[]
 }
 
-/** The pages of a chunk, found by walking their headers, which checks their checksums. Throws DamagedObjectError. */
-export function findPages(task: RowGroupTask, { field, stored }: ChunkTask, read: readonly ReadRange[]): ChunkPages {
+/** The pages of a chunk, found by walking their headers; no checksum is checked. Throws DamagedObjectError. */
+export function pagesOfChunk(task: RowGroupTask, { field, stored }: ChunkTask, read: readonly ReadRange[]): ChunkPages {
   const bytes = cutRange(read, stored!.range)
   const { dictionary, data } = blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () =>
-    splitPages(bytes, task.rows),
+    findPages(bytes, task.rows),
   )
   let firstRow = 0
-  const pageOf = ({ header, at, start, end, values }: StoredPage): ChunkPage => {
-    const page = { header, bytes: bytes.subarray(at, end), bodyStart: start - at, values, firstRow }
-    if (header.type !== PageType.DICTIONARY_PAGE) firstRow += values
-    return page
+  const pageOf = (page: StoredPage): ChunkPage => {
+    const placed = { ...page, chunk: bytes, firstRow }
+    if (page.header.type !== PageType.DICTIONARY_PAGE) firstRow += page.values
+    return placed
   }
   return { dictionary: dictionary && pageOf(dictionary), data: data.map(pageOf) }
+}
+
+/** Header and body. */
+export function bytesOfPage({ chunk, at, end }: ChunkPage): Uint8Array {
+  return chunk.subarray(at, end)
+}
+
+/** Throws DamagedObjectError where a page does not match its checksum. */
+export function checkPages(task: RowGroupTask, { field }: ChunkTask, pages: readonly ChunkPage[]): void {
+  blameFor(task.path, `row group ${task.group}, column "${field.name}"`, () => {
+    for (const page of pages) checkPage(page.chunk, page)
+  })
 }
 
 /** Decodes the rows of some data pages of a chunk of the task, one behind the other. Throws DamagedObjectError. */
@@ -207,8 +213,9 @@ export function decodePages(
   const { codec, element } = stored!
   const pages = dictionary === null ? data : [dictionary, ...data]
   const rows = data.reduce((sum, { values }) => sum + values, 0)
-  return blameFor(task.path, `row group ${task.group}, pages of column "${field.name}"`, () =>
-    decodeColumnChunk(Buffer.concat(pages.map(({ bytes }) => bytes)), codec, element, rows, field.type),
+  const places = data.map(({ firstRow }) => firstRow).join(', ')
+  return blameFor(task.path, `row group ${task.group}, column "${field.name}", pages of rows from ${places}`, () =>
+    decodeColumnChunk(Buffer.concat(pages.map(bytesOfPage)), codec, element, rows, field.type),
   )
 }
 

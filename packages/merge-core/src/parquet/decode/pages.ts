@@ -1,7 +1,7 @@
 // The pages of a column chunk, found by walking their headers.
 //
 // Everything that a header says is checked here, before any memory is taken for it: sizes against the chunk, counts against the
-// rows of the group, the CRC where there is one. Which bytes of a data page are levels and which are values depends on its version;
+// rows of the group, the CRC where there is one and the page is read or copied. Which bytes of a data page are levels and which are values depends on its version;
 // afterwards that is forgotten.
 
 import { crc32 } from 'node:zlib'
@@ -38,8 +38,23 @@ export interface DataPage {
 
 const PAGE_BYTES_MAX = 2 ** 30
 
-/** Finds the pages of a flat column's chunk of `rows` rows. Throws MalformedError. */
+/** Finds the pages of a flat column's chunk of `rows` rows, and checks their checksums. Throws MalformedError. */
 export function splitPages(chunk: Uint8Array, rows: number): StoredPages {
+  const pages = findPages(chunk, rows)
+  if (pages.dictionary !== null) checkPage(chunk, pages.dictionary)
+  for (const page of pages.data) checkPage(chunk, page)
+  return pages
+}
+
+/** Throws MalformedError where the page's body does not match its checksum. */
+export function checkPage(chunk: Uint8Array, { header, at, start, end }: StoredPage): void {
+  if (header.crc !== undefined && (crc32(chunk.subarray(start, end)) | 0) !== header.crc) {
+    malformed(`the page at ${at} does not match its checksum`)
+  }
+}
+
+/** As splitPages, but no checksum is checked. */
+export function findPages(chunk: Uint8Array, rows: number): StoredPages {
   const data: StoredPage[] = []
   let dictionary: StoredPage | null = null
   let done = 0
@@ -69,9 +84,6 @@ function readStoredPage(chunk: Uint8Array, at: number): StoredPage {
     malformed(`the page at ${at} claims ${uncompressedPageSize} bytes uncompressed`)
   }
   const end = start + compressedPageSize
-  if (header.crc !== undefined && (crc32(chunk.subarray(start, end)) | 0) !== header.crc) {
-    malformed(`the page at ${at} does not match its checksum`)
-  }
   const values = countValues(header)
   if (values < 0) malformed(`the page at ${at} claims ${values} values`)
   return { header, at, start, end, values }

@@ -14,7 +14,7 @@ import {
   type PageLocation,
   PageType,
 } from '../footer.ts'
-import type { ChunkPage } from '../read-row-group.ts'
+import { bytesOfPage, type ChunkPage } from '../read-row-group.ts'
 import type { Values } from './choose-encoding.ts'
 import type { PageRows } from './cut-pages.ts'
 import { deltaBytesMax, encodeDelta } from './delta.ts'
@@ -178,10 +178,10 @@ export function storeSplicedPages(
     uncompressedSize += end - start - body.length + bytes.length
     encodedBytes += end - start
   }
-  const keep = ({ header, bytes, bodyStart }: ChunkPage) => {
-    if (codec !== beside.codec) return encode(bytes.subarray(bodyStart), header)
-    end = storeChunk(bytes, end)
-    uncompressedSize += bodyStart + header.uncompressedPageSize
+  const keep = (page: ChunkPage) => {
+    if (codec !== beside.codec) return encode(page.chunk.subarray(page.start, page.end), page.header)
+    end = storeChunk(bytesOfPage(page), end)
+    uncompressedSize += page.start - page.at + page.header.uncompressedPageSize
   }
   const entries = values.kind === 'dictionary' ? values.column.dictionary.rows : 0
   if (beside.dictionary !== null && beside.dictionary.values === entries) keep(beside.dictionary)
