@@ -166,6 +166,28 @@ describe('clean', () => {
     expect(await lake.rows()).toEqual(lake.modelRows())
   })
 
+  it('keeps old files that were in use within the day by a snapshot which came and went in it', async () => {
+    const lake = await newLake({ keep_snapshots_hours: 100 })
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' })
+    const first = await lake.head()
+    const [old] = [...lake.store.snapshot().keys()].filter((path) => path.includes('/data/'))
+    lake.wait(HOUR)
+    await lake.merge('2', { pk: 'a', sequence: 2, from: 'A', to: 'A' })
+    const second = await lake.head()
+    lake.wait(50 * HOUR)
+    await rollbackTable(await lake.open(), { to: first, ledger: 'skip' })
+    lake.wait(2 * HOUR)
+    await rollbackTable(await lake.open(), { to: second, ledger: 'skip' })
+    await expireWithoutFiles(lake)
+    lake.wait(24 * HOUR - 1)
+    await clean(lake)
+    expect(lake.store.snapshot().has(old!)).toBe(true)
+    lake.wait(2)
+    await clean(lake)
+    expect(lake.store.snapshot().has(old!)).toBe(false)
+    await expectWhole(lake.store)
+  })
+
   it('keeps the state of a table that another engine alone has snapshots of', async () => {
     const lake = await newLake()
     await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' }, { pk: 'x', sequence: 5, from: 'A' })
