@@ -33,6 +33,8 @@ export interface MergeTask {
   readonly to: number
   /** Whether a file must be read or written at all: false for removals of keys that no file can hold. */
   readonly touchesFiles: boolean
+  /** About how many stored rows lie in the row groups that the changes fall into, by the files' bounds alone. */
+  readonly rowsNear: number
 }
 
 /** Bounds of a file's keys. Null knows nothing. An upper bound that is a prefix bounds keys cut to its length. */
@@ -60,9 +62,10 @@ export function locate(
   from: number,
   to: number,
   fileBytes: number,
+  rowGroupRows: number,
 ): MergeTask[] {
   const clusters = clusterFiles(files.map((stored) => boundsOf(stored, keyFields)))
-  if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(changes, from, to) }]
+  if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(changes, from, to), rowsNear: 0 }]
   const ranges: { first: number; last: number; from: number; to: number }[] = []
   let start = from
   for (const [index, cluster] of clusters.entries()) {
@@ -80,7 +83,38 @@ export function locate(
     from,
     to,
     touchesFiles: last >= first,
+    rowsNear: rowsNear(clusters.slice(first, last + 1).flat(), changes, from, to, rowGroupRows),
   }))
+}
+
+/** As if keys were spread evenly over the bytes between the bounds of the files. */
+function rowsNear(
+  files: readonly Bounds[],
+  { keys, key }: RoutedKeys,
+  from: number,
+  to: number,
+  rowGroupRows: number,
+): number {
+  const rows = files.reduce((sum, { stored }) => sum + stored.file.records, 0)
+  const lower = files[0]?.lower ?? null
+  const upper = files.at(-1)?.upper ?? null
+  const keyOf = (change: number) => keys.bytes.subarray(keys.starts[key[change]!]!, keys.starts[key[change]! + 1]!)
+  const spread = lower === null || upper === null ? 1 : shareOf(keyOf(from), keyOf(to - 1), lower, upper)
+  return Math.min(rows, (to - from) * rowGroupRows, rows * spread + rowGroupRows)
+}
+
+/** Which part of the range [lower, upper] the range [first, last] is, by the bytes behind what `lower` and `upper` have in common. */
+function shareOf(first: Uint8Array, last: Uint8Array, lower: Uint8Array, upper: Uint8Array): number {
+  let prefix = 0
+  while (prefix < lower.length && lower[prefix] === upper[prefix]) prefix++
+  const position = (bytes: Uint8Array) => {
+    let value = 0
+    for (let i = prefix; i < prefix + 6; i++) value = value * 256 + (bytes[i] ?? 0)
+    return value
+  }
+  const [start, end] = [position(lower), position(upper)]
+  const clamp = (value: number) => Math.min(Math.max(value, start), end)
+  return end > start ? (clamp(position(last)) - clamp(position(first))) / (end - start) : 1
 }
 
 /** The files of a partition that can hold the key, for a look-up. */

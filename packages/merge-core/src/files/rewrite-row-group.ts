@@ -24,7 +24,6 @@ import {
   type ReadRange,
   type RowGroupTask,
 } from '../parquet/read-row-group.ts'
-import type { SplicedChunk } from '../parquet/spliced-chunk.ts'
 import type { ChunkSource } from '../parquet/write-row-group.ts'
 import { selectedColumn } from './apply-selection.ts'
 import type { PlacedRowGroup } from './decide-row-group.ts'
@@ -59,8 +58,8 @@ export async function rewrittenColumns(
     } else if (isMarked) columns.push(gathered(whole ?? decodeChunk(stored.task, chunk, stored.read)))
     else if (replaced !== null && index < context.keyColumns) columns.push(keptChunk(stored, chunk))
     else {
-      const source = { stored, chunk, whole, incoming: changes.columns[index]! }
-      columns.push(keptWhereSame(source, selected.selection, replaced) ?? gathered(wholeOf(source)))
+      const source = { stored, chunk, whole, incoming: changes.columns[index]!, gathered }
+      columns.push(keptWhereSame(source, selected.selection, replaced))
     }
   }
   return columns
@@ -96,24 +95,23 @@ interface ColumnSource {
   /** The column, if it is decoded already. */
   readonly whole: Column | undefined
   readonly incoming: Column
+  /** The rows after the changes, of all stored ones. */
+  readonly gathered: (column: Column) => Column
 }
 
 function wholeOf({ stored, chunk, whole }: ColumnSource): Column {
   return whole ?? decodeChunk(stored.task, chunk, stored.read)
 }
 
-/** The stored chunk, or a new one with pages of it; null where it has to be encoded whole. */
-function keptWhereSame(
-  source: ColumnSource,
-  selection: Selection,
-  replaced: ReplacedRows | null,
-): KeptChunk | SplicedChunk | null {
-  const { stored, chunk, whole, incoming } = source
+/** The stored chunk, or pages of it, as far as it stays the same. */
+function keptWhereSame(source: ColumnSource, selection: Selection, replaced: ReplacedRows | null): ChunkSource {
+  const { stored, chunk, whole, incoming, gathered } = source
   const pages = pagesOfChunk(stored.task, chunk, stored.read)
   const plan = planPages(pages.data, selection)
   if (plan === null) {
-    const isSame = replaced !== null && holdSameValues(wholeOf(source), replaced.stored, incoming, replaced.incoming)
-    return isSame ? keptChunk(stored, chunk) : null
+    const column = wholeOf(source)
+    const isSame = replaced !== null && holdSameValues(column, replaced.stored, incoming, replaced.incoming)
+    return isSame ? keptChunk(stored, chunk) : gathered(column)
   }
   const isOpened = new Set(plan.opened)
   checkPages(
@@ -137,7 +135,8 @@ function keptWhereSame(
   const { column } = chunk.stored!
   const { rowGroup, indexes } = stored
   const index = indexes.columnIndexes[column]!
-  return splicedChunk(chunk.field, rowGroup.columns[column]!, index, pages, plan, opened, incoming)
+  const spliced = splicedChunk(chunk.field, rowGroup.columns[column]!, index, pages, plan, opened, incoming)
+  return spliced ?? gathered(wholeOf(source))
 }
 
 /** Row stored[i] is replaced by incoming[i]; both ascend. */
