@@ -278,6 +278,21 @@ describe('clean', () => {
     expect(await leftovers(lake)).toEqual([])
   })
 
+  it('leaves alone what was committed right before it listed, even by a clock that runs days ahead', async () => {
+    const lake = await newLake({}, { storeAheadMs: -3 * DAY })
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' })
+    await lake.land('2', { pk: 'b', sequence: 1, to: 'A' })
+    const table = await lake.open()
+    lake.store.inject({
+      operation: 'list',
+      path: `${LOCATION}/data/`,
+      fault: { kind: 'run', before: async () => void (await lake.mergeAgain()) },
+    })
+    await cleanTable(table)
+    await expectWhole(lake.store)
+    expect(await lake.rows()).toEqual(lake.modelRows())
+  })
+
   it('leaves a run alone that commits while it looks', async () => {
     const lake = await lakeWithLeftovers()
     lake.wait(10 * DAY)
