@@ -66,8 +66,8 @@ export interface MergedBatch {
 export interface BatchHooks {
   readonly timed: <T>(step: 'plan' | 'fold' | 'merge', work: () => Promise<T>) => Promise<T>
   readonly onTask: (done: number, total: number) => void
-  /** Who merges so many tasks that open files. */
-  readonly workersFor: (tasks: number) => Promise<Workers>
+  /** Who merges these tasks. */
+  readonly workersFor: (tasks: readonly MergeTask[]) => Promise<Workers>
 }
 
 /** A batch folded and routed: what a plan tells, and what a merge goes on with. */
@@ -109,7 +109,7 @@ async function mergeTasks(
   hooks: BatchHooks,
 ): Promise<(MergeResult | DamagedObjectError)[]> {
   const layout = tableLayoutOf(state)
-  const workers = await hooks.workersFor(tasks.filter((task) => task.touchesFiles).length)
+  const workers = await hooks.workersFor(tasks.filter((task) => task.touchesFiles))
   let done = 0
   return pMap(
     tasks,
@@ -161,7 +161,15 @@ export async function routeBatch(
     const partition = changes.partition[from]!
     let to = from + 1
     while (to < changes.count && changes.partition[to] === partition) to++
-    for (const task of locate(filesOf(partition), keyFields, routed, from, to, definition.fileBytes)) {
+    for (const task of locate(
+      filesOf(partition),
+      keyFields,
+      routed,
+      from,
+      to,
+      definition.fileBytes,
+      definition.rowGroupRows,
+    )) {
       tasks.push({ ...task, partition: batch.lines.partitions[partition]! })
     }
     from = to

@@ -12,6 +12,7 @@
 import pMap from 'p-map'
 import { type CommitAttempt, commitMerge, findCommit } from './commit-merge.ts'
 import { TryAgainError } from './errors.ts'
+import type { MergeTask } from './files/locate.ts'
 import { type GroupedBatch, groupBatch } from './fold-batch.ts'
 import type { TableMetadata } from './iceberg/metadata.ts'
 import { invariant } from './invariant.ts'
@@ -37,8 +38,10 @@ export type MergeProgress =
 
 export interface MergeOptions {
   readonly onProgress?: (progress: MergeProgress) => void
-  /** Threads that read landing objects and merge files. Default 1: the calling one. More start where there is work for them. */
+  /** Threads that read landing objects and merge files. Default 1: the calling one. */
   readonly threads?: number
+  /** Whether they start for little work too, for which the calling one is faster. Default false. */
+  readonly eagerThreads?: boolean
   /** What the process may take, in bytes. A run with more changes than fit makes several commits. Default 512 MiB. */
   readonly memoryBytes?: number
   /** Given a CPU profile (V8's `.cpuprofile` as an object) of each thread that was started, at the end of the run. */
@@ -55,8 +58,9 @@ const THREAD_BYTES = 64 * 1024 * 1024
 /** Beside the changes themselves: their order and what is folded of them. */
 const FOLD_FACTOR = 1.25
 const COMMIT_BYTES_MIN = 32 * 1024 * 1024
-/** Less compressed text than this is read before a thread would have started. */
-const THREAD_LANDING_BYTES_MIN = 512 * 1024
+// A thread starts in 0.1 s, and compiles the code anew: about half a second for all that merging files takes. Below these it does not pay.
+const THREAD_LANDING_BYTES_MIN = 16 * 1024 * 1024
+const THREAD_ROWS_MIN = 3_000_000
 const COMMIT_ATTEMPTS_MAX = 20
 const BACKOFF_FIRST_MS = 50
 const BACKOFF_MAX_MS = 5_000
@@ -136,13 +140,18 @@ async function handOverProfiles({ options: { onProfile }, pool }: Run): Promise<
 
 /** This thread, or where there is `much` to do the pool. */
 async function workersFor(run: Run, much: boolean): Promise<Workers> {
-  const { threads = 1, onProfile } = run.options
-  if (!much || threads === 1) return run.here
+  const { threads = 1, eagerThreads = false, onProfile } = run.options
+  if (threads === 1 || !(much || eagerThreads)) return run.here
   if (run.pool === null) {
     const { threadPool } = await import('./threads/pool.ts')
     run.pool = threadPool(run.table.environment.store, { threads, profile: onProfile !== undefined })
   }
   return run.pool
+}
+
+/** Stored rows and changes that the tasks are about. */
+function rowsOf(tasks: readonly MergeTask[]): number {
+  return tasks.reduce((sum, { rowsNear, from, to }) => sum + rowsNear + to - from, 0)
 }
 
 function commitBytes({ commitBytes, memoryBytes = MEMORY_BYTES, threads = 1 }: MergeOptions): number {
@@ -235,7 +244,7 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
     }
     const merged = await mergeBatch(table, state, batch, results, `${commitId}-${attempt}`, {
       timed: (step, work) => timed(run, step, work),
-      workersFor: (tasks) => workersFor(run, tasks > 1),
+      workersFor: (tasks) => workersFor(run, tasks.length > 1 && rowsOf(tasks) >= THREAD_ROWS_MIN),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
     })
     run.options.onProgress?.({ step: 'commit', attempt })

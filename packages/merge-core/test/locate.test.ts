@@ -19,6 +19,7 @@ interface Change {
 }
 
 const TARGET = 100
+const GROUP_ROWS = 1_000
 const ONE_PART: readonly Field[] = [{ id: 1, name: 'pk', type: { kind: 'string' }, required: true }]
 const TWO_PARTS: readonly Field[] = [...ONE_PART, { id: 2, name: 'sk', type: { kind: 'long' }, required: true }]
 
@@ -112,7 +113,7 @@ function clustersOf(intervals: readonly Interval[]): number[][] {
 /** What is wrong with the tasks of these changes, or nothing. */
 function faultOf(files: readonly Bounds[], changes: readonly Change[], fields: readonly Field[]): string | null {
   const stored = files.map(storedFile)
-  const tasks = locate(stored, fields, routedOf(changes, fields), 0, changes.length, TARGET)
+  const tasks = locate(stored, fields, routedOf(changes, fields), 0, changes.length, TARGET, GROUP_ROWS)
   const indexOf = (file: StoredFile) => stored.indexOf(file)
   const intervals = files.map(intervalOf)
 
@@ -291,16 +292,44 @@ describe('the tasks for the changes of a partition', () => {
       [1, 2, 3, 4].map((key) => ({ key, operation: key === 2 ? REMOVE : PUT })),
       ONE_PART,
     )
-    expect(locate([], ONE_PART, changes, 1, 2, TARGET)).toEqual([{ files: [], from: 1, to: 2, touchesFiles: false }])
-    const file = storedFile({ lower: [2], upper: [3], bytes: 100 }, 0)
-    expect(locate([file], ONE_PART, changes, 1, 3, TARGET)).toEqual([
-      { files: [file], from: 1, to: 3, touchesFiles: true },
+    expect(locate([], ONE_PART, changes, 1, 2, TARGET, GROUP_ROWS)).toEqual([
+      { files: [], from: 1, to: 2, touchesFiles: false, rowsNear: 0 },
     ])
+    const file = storedFile({ lower: [2], upper: [3], bytes: 100 }, 0)
+    expect(locate([file], ONE_PART, changes, 1, 3, TARGET, GROUP_ROWS)).toEqual([
+      { files: [file], from: 1, to: 3, touchesFiles: true, rowsNear: file.file.records },
+    ])
+  })
+
+  it('tell about how many stored rows lie near their changes', () => {
+    const stored = storedFile({ lower: [10], upper: [90], bytes: 100 }, 0)
+    const file = { ...stored, file: { ...stored.file, records: 80_000 } }
+    const near = (...keys: number[]) => {
+      const changes = routedOf(
+        keys.map((key) => ({ key, operation: PUT })),
+        ONE_PART,
+      )
+      return locate([file], ONE_PART, changes, 0, keys.length, TARGET, GROUP_ROWS)[0]!.rowsNear
+    }
+    expect(near(50)).toBe(GROUP_ROWS)
+    expect(near(10, 90)).toBe(2 * GROUP_ROWS)
+    expect(near(...Array.from({ length: 81 }, (_, i) => 10 + i))).toBe(80_000)
+    const clustered = near(80, 81, 82, 83, 84, 85, 86, 87, 88, 89)
+    expect(clustered).toBeGreaterThan(GROUP_ROWS)
+    expect(clustered).toBeLessThan(10_000)
   })
 
   it('keep files of one first part together, whichever of them a key would go to', () => {
     const files = [boundsOf([11, 12, 25], 2, 100), boundsOf([26, 31], 2, 100), boundsOf([41], 2, 100)].map(storedFile)
-    const tasks = locate(files, TWO_PARTS, routedOf([{ key: 25, operation: REMOVE }], TWO_PARTS), 0, 1, TARGET)
+    const tasks = locate(
+      files,
+      TWO_PARTS,
+      routedOf([{ key: 25, operation: REMOVE }], TWO_PARTS),
+      0,
+      1,
+      TARGET,
+      GROUP_ROWS,
+    )
     expect(tasks.map((task) => task.files.map(({ file }) => file.path))).toEqual([['file 0', 'file 1']])
   })
 
@@ -317,7 +346,7 @@ describe('the tasks for the changes of a partition', () => {
       ...routedOf([{ key: 0, operation: REMOVE }], ONE_PART),
       keys: byteStrings([Buffer.concat(bytes)]),
     }
-    return locate([{ ...stored, file }], fields, changes, 0, 1, TARGET)[0]!.touchesFiles
+    return locate([{ ...stored, file }], fields, changes, 0, 1, TARGET, GROUP_ROWS)[0]!.touchesFiles
   }
 
   it('read a first part that holds zero bytes as the one value it is', () => {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import {
   DamagedObjectError,
+  type MergeOptions,
   type MergeReport,
   mergeLanding,
   parseTableDefinition,
@@ -17,14 +18,15 @@ import { currentFiles, readObject } from './stored-table.ts'
 import { createTestTable, environmentOver, LANDING, land } from './table-run.ts'
 
 const spec = handTable(['identity(region)'])
+const THREADS: MergeOptions = { threads: 2, eagerThreads: true }
 const REGIONS = ['A', 'B', 'C', 'D']
 
-/** Objects large enough to be read in threads: inserts of 6,000 keys, or changes of them that move, remove and replace. */
+/** Objects for two threads: inserts of 1,500 keys, or changes of them that move, remove and replace. */
 function objects(round: number) {
   const regionOf = (key: number) => REGIONS[key % REGIONS.length]!
   return Array.from({ length: 3 }, (_, object) => {
-    const lines = Array.from({ length: 2_000 }, (_, i) => {
-      const key = object * 2_000 + i
+    const lines = Array.from({ length: 500 }, (_, i) => {
+      const key = object * 500 + i
       const change = { pk: `key ${key}`, sequence: 1_000 * round + i + 1, note: `note ${key} ${'x'.repeat(40)}` }
       if (round === 0) return line(spec, { ...change, to: regionOf(key) })
       if (key % 7 === 0) return line(spec, { ...change, from: regionOf(key) })
@@ -34,13 +36,15 @@ function objects(round: number) {
   })
 }
 
-async function mergeTwice(threads: number): Promise<{ store: MemoryStore; reports: MergeReport[]; hashes: string[] }> {
+async function mergeTwice(
+  options: MergeOptions,
+): Promise<{ store: MemoryStore; reports: MergeReport[]; hashes: string[] }> {
   const store = memoryStore()
   const table = await createTestTable(spec, environmentOver(store))
   const reports: MergeReport[] = []
   for (const round of [0, 1]) {
     await land(store, objects(round))
-    reports.push(await mergeLanding(table, [LANDING], { threads }))
+    reports.push(await mergeLanding(table, [LANDING], options))
   }
   const files = await currentFiles(store)
   const hashes = await Promise.all(
@@ -55,13 +59,13 @@ async function mergeTwice(threads: number): Promise<{ store: MemoryStore; report
 
 describe('a merge in two threads', () => {
   it('writes the files that one thread writes, and counts the same', async () => {
-    const one = await mergeTwice(1)
-    const two = await mergeTwice(2)
+    const one = await mergeTwice({})
+    const two = await mergeTwice(THREADS)
     expect(two.hashes).toEqual(one.hashes)
     expect(two.hashes).toHaveLength(REGIONS.length)
     const counts = ({ lines, rows, rowGroups, files }: MergeReport) => ({ lines, rows, rowGroups, files })
     expect(two.reports.map(counts)).toEqual(one.reports.map(counts))
-    expect(two.reports[1]!.lines.applied).toBe(6_000)
+    expect(two.reports[1]!.lines.applied).toBe(1_500)
   })
 
   it('gives them changes that were read in its own thread, as few as they were', async () => {
@@ -71,7 +75,7 @@ describe('a merge in two threads', () => {
       Array.from({ length: 500 }, (_, i) => line(spec, { pk: `${region} ${i}`, sequence: i + 1, to })),
     )
     await land(store, [objectOf('few.ndjson', lines)])
-    const report = await mergeLanding(table, [LANDING], { threads: 2 })
+    const report = await mergeLanding(table, [LANDING], THREADS)
     expect(report.rows.inserted).toBe(2_000)
   })
 
@@ -80,7 +84,10 @@ describe('a merge in two threads', () => {
     const table = await createTestTable(spec, environmentOver(store))
     await land(store, objects(0))
     const profiles = new Map<number, object>()
-    await mergeLanding(table, [LANDING], { threads: 2, onProfile: (profile, thread) => profiles.set(thread, profile) })
+    await mergeLanding(table, [LANDING], {
+      ...THREADS,
+      onProfile: (profile, thread) => profiles.set(thread, profile),
+    })
     expect([...profiles.keys()]).toEqual([1, 2])
     for (const profile of profiles.values()) expect(profile).toHaveProperty('nodes')
   })
@@ -94,24 +101,24 @@ describe('a merge in two threads', () => {
     })
     const table = await createTestTable(spec, environmentOver(store))
     await land(store, objects(0))
-    const failed = mergeLanding(table, [LANDING], { threads: 2 })
+    const failed = mergeLanding(table, [LANDING], THREADS)
     await expect(failed).rejects.toThrow(TryAgainError)
     await expect(failed).rejects.toThrow(/slow down/)
     isThrottled = false
-    const report = await mergeLanding(table, [LANDING], { threads: 2 })
-    expect(report.lines.applied).toBe(6_000)
+    const report = await mergeLanding(table, [LANDING], THREADS)
+    expect(report.lines.applied).toBe(1_500)
   })
 
   it('defers the changes of a damaged file, and names it', async () => {
     const store = memoryStore()
     const table = await createTestTable(spec, environmentOver(store))
     await land(store, objects(0))
-    await mergeLanding(table, [LANDING], { threads: 2 })
+    await mergeLanding(table, [LANDING], THREADS)
     const [file] = await currentFiles(store)
     const bytes = await readObject(store, file!.path)
     store.plant(file!.path, bytes.fill(0xff, 10, 2_000))
     await land(store, objects(1))
-    const report = await mergeLanding(table, [LANDING], { threads: 2 })
+    const report = await mergeLanding(table, [LANDING], THREADS)
     expect(report.exitCode).toBe(21)
     expect(report.damaged.map(({ path }) => path)).toEqual([file!.path])
   })

@@ -34,7 +34,7 @@ export async function readLanding(
   object: ListedObject,
   definition: TableDefinition,
 ): Promise<LandedObject | SkippedLanding> {
-  const landing = await scanLanding(store, object, definition)
+  const landing = await scanLanding(store, object, definition, { parsesItems: true })
   return 'reason' in landing ? landing : parseLanding(landing, definition)
 }
 
@@ -63,7 +63,8 @@ function parseLanding(
 ): LandedObject {
   const { lines, linesRead, otherTable, broken } = scanned
   const puts = putsOf(lines, itemsUnavailable)
-  const parsed = parsePuts(lines, puts, definition)
+  // Items in objects of their own came after the scan had parsed the others.
+  const parsed = lines.itemAt.size === 0 ? scanned.items! : parsePuts(lines, puts, definition)
   const bad = [
     ...Array.from(itemsUnavailable, ([row, message]) => badLine(lines, row, 'item-unavailable', message)),
     ...parsed.failed.map(({ row, message }) => badLine(lines, puts[row]!, 'invalid-json', message)),
@@ -100,7 +101,7 @@ function parsePuts(lines: ScannedLines, puts: Uint32Array, definition: TableDefi
       text: new Uint8Array(puts.length),
       start: puts.map((row) => lines.itemStart[row]!),
       end: puts.map((row) => lines.itemEnd[row]!),
-      keys: takeStrings(lines.keys, puts),
+      keys: null,
     },
     definition,
   )

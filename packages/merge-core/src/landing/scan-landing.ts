@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { partitionOfItem } from '../change/partition.ts'
-import { scanObject } from '../change/scan-object.ts'
+import { type ScanOptions, scanObject } from '../change/scan-object.ts'
 import type { ItemLocation, ScannedLines, ScannedObject } from '../change/scanned-lines.ts'
 import { TryAgainError } from '../errors.ts'
 import type { ListedObject, ObjectReader, ObjectStore } from '../store/object-store.ts'
@@ -40,6 +40,7 @@ export async function scanLanding(
   store: ObjectReader,
   object: ListedObject,
   definition: TableDefinition,
+  options: Pick<ScanOptions, 'parsesItems'> = {},
 ): Promise<ScannedLanding | SkippedLanding> {
   const got = await store.get(object.path)
   if (got.kind !== 'ok') {
@@ -48,7 +49,7 @@ export async function scanLanding(
     const { message } = failureError(object.path, 'reading', got)
     return { object, reason: message, cause: got.kind === 'denied' ? 'denied' : 'again' }
   }
-  const scanned = scanObject(got.bytes, definition)
+  const scanned = scanObject(got.bytes, definition, options)
   return { object, etag: got.etag, ...(await fetchItems(store, scanned, definition)) }
 }
 

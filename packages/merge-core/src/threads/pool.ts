@@ -59,11 +59,12 @@ export function threadPool(
     readLanding: (object, definition) =>
       run({ kind: 'read-landing', object, definition }, { ...store, createFile: noFile }),
     mergeFiles: (task, createFile) => run({ kind: 'merge-files', task }, { ...store, createFile }),
-    endProfiles: () => {
-      const started = pool.threads.length
-      const meeting: Meeting = { arrived: new Int32Array(new SharedArrayBuffer(4)), threads: started }
-      const end = () => run<object>({ kind: 'end-profile', meeting }, { ...store, createFile: noFile })
-      return Promise.all(Array.from({ length: started }, end))
+    endProfiles: async () => {
+      const tasks = pool.threads.length * TASKS_PER_THREAD
+      const meeting: Meeting = { arrived: new Int32Array(new SharedArrayBuffer(4)), tasks }
+      const end = () => run<object | null>({ kind: 'end-profile', meeting }, { ...store, createFile: noFile })
+      const profiles = await Promise.all(Array.from({ length: tasks }, end))
+      return profiles.filter((profile) => profile !== null)
     },
     close: () => pool.destroy(),
   }

@@ -3,7 +3,7 @@
 // Typed arrays are moved: a view that is part of a larger buffer would take all of it along, and leave its neighbours without theirs,
 // so it is copied out first. What many tasks read, landing objects, is put into shared memory once and goes along for nothing.
 
-/** Smaller buffers are cheaper to copy than to move or to share. */
+/** Smaller buffers are cheaper to copy than to move. */
 const SMALL_BYTES = 4096
 
 type View = Uint8Array<ArrayBufferLike>
@@ -20,9 +20,9 @@ export function movable<T>(value: T): { readonly value: T; readonly transferList
   return { value: withViews(value, alone) as T, transferList: [...buffers] as ArrayBuffer[] }
 }
 
-/** The value with every large typed array in shared memory. */
+/** The value with every typed array in shared memory, so that giving it to one task takes it from no other. */
 export function shared<T>(value: T): T {
-  return withViews(value, (view) => (view.byteLength < SMALL_BYTES ? copyOf(view) : sharedCopyOf(view))) as T
+  return withViews(value, sharedCopyOf) as T
 }
 
 function withViews(value: unknown, replace: (view: View) => View): unknown {

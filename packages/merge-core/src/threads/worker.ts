@@ -12,34 +12,41 @@ export type Task =
   | { readonly kind: 'merge-files'; readonly task: MergeFilesTask }
   | { readonly kind: 'end-profile'; readonly meeting: Meeting }
 
-/** All threads of a pool at once: `arrived` counts them up to `threads`. None goes on before the last is there. */
+/** Tasks that fill all threads of a pool: `arrived` counts them up to `tasks`. None goes on before the last is there. */
 export interface Meeting {
   readonly arrived: Int32Array<SharedArrayBuffer>
-  readonly threads: number
+  readonly tasks: number
 }
 
 export interface ThreadData {
   readonly profile: boolean
 }
 
-const endProfile = (workerData as ThreadData).profile ? await startProfile() : null
+let endProfile = (workerData as ThreadData).profile ? await startProfile() : null
 
 export default async function run({ task, port }: { readonly task: Task; readonly port: MessagePort }): Promise<void> {
   const { store, finish } = storeAt(port)
   await finish(async () => {
     if (task.kind === 'read-landing') return readSharedLanding(store, task.object, task.definition)
     if (task.kind === 'end-profile') {
-      meet(task.meeting)
-      return endProfile!()
+      await meet(task.meeting)
+      return takeProfile()
     }
     return doMergeFiles(task.task, { store, createFile: store.createFile })
   })
 }
 
-function meet({ arrived, threads }: Meeting): void {
+async function meet({ arrived, tasks }: Meeting): Promise<void> {
   Atomics.add(arrived, 0, 1)
   Atomics.notify(arrived, 0)
-  for (let there = Atomics.load(arrived, 0); there < threads; there = Atomics.load(arrived, 0)) {
-    Atomics.wait(arrived, 0, there)
+  for (let there = Atomics.load(arrived, 0); there < tasks; there = Atomics.load(arrived, 0)) {
+    await Atomics.waitAsync(arrived, 0, there).value
   }
+}
+
+/** The profile of this thread for the first that asks, null for others. */
+async function takeProfile(): Promise<object | null> {
+  const end = endProfile
+  endProfile = null
+  return end === null ? null : end()
 }
