@@ -58,7 +58,7 @@ let server: CatalogServer
 let proxy: LossyProxy
 let engines: Engines
 
-describeWithCatalogs(['rest', 'python'], 'tables in a REST catalog', () => {
+describeWithCatalogs(['rest', 'python', 'spark'], 'tables in a REST catalog', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'rest-catalog-'))
     warehouse = `file://${folder}/warehouse`
@@ -71,6 +71,8 @@ describeWithCatalogs(['rest', 'python'], 'tables in a REST catalog', () => {
     )
     await engines.duckdb(`attach '' as rest (type iceberg, endpoint '${server.uri}', authorization_type 'none')`)
     await engines.duckdb('set unsafe_iceberg_ignore_sort_order = true')
+    // Spark starts slowly on a busy machine.
+    await engines.spark('select 1')
   })
   afterAll(async () => {
     await engines?.close()
@@ -103,7 +105,8 @@ describeWithCatalogs(['rest', 'python'], 'tables in a REST catalog', () => {
     })
     const items = sampleItems(SPEC, 60, 7)
     let used = 0
-    const put = (pk: string) => t.change(keyOf(SPEC, pk, '1'), placed(items[used++]!, 'eu', '2026-11-23T00:00:00.000Z'))
+    const put = (pk: string) =>
+      t.change(keyOf(SPEC, pk, '1'), placed(items[used++ % items.length]!, 'eu', '2026-11-23T00:00:00.000Z'))
     const remove = (pk: string) => t.change(keyOf(SPEC, pk, '1'), null)
     for (const pk of LETTERS) put(pk)
     await t.merge()
@@ -115,6 +118,8 @@ describeWithCatalogs(['rest', 'python'], 'tables in a REST catalog', () => {
 
   const inCatalog = ({ name }: SharedTable) => `${NAMESPACE}.${name}`
   const duckdb = (t: SharedTable, sql: string) => engines.duckdb(sql.replaceAll('$t', `rest.${inCatalog(t)}`))
+  const spark = (t: SharedTable, sql: string) =>
+    engines.spark(sql.replaceAll('$t', `rest.${inCatalog(t)}`).replaceAll('$n', inCatalog(t)))
   /** Runs Python that finds the table as `t`. */
   const pyiceberg = (t: SharedTable, code: string) =>
     engines.pyicebergRun(`t = rest.load_table('${inCatalog(t)}')\n${code}`)
@@ -126,6 +131,7 @@ describeWithCatalogs(['rest', 'python'], 'tables in a REST catalog', () => {
     const readBy: Record<string, () => Promise<Row[]>> = {
       duckdb: () => duckdb(t, 'select * from $t'),
       pyiceberg: () => engines.pyiceberg(metadataLocation),
+      spark: () => spark(t, 'select * from $t'),
     }
     expect(await pyiceberg(t, 'result = t.metadata_location')).toBe(metadataLocation)
     for (const engine of readers) {
@@ -141,12 +147,12 @@ describeWithCatalogs(['rest', 'python'], 'tables in a REST catalog', () => {
 
   it('are read by other engines, commit by commit', async () => {
     const t = await filled('read')
-    await expectRead(t, t.rows().values())
+    await expectRead(t, t.rows().values(), ['duckdb', 'pyiceberg', 'spark'])
     t.put('b')
     t.remove('c')
     t.put('m')
     await t.merge()
-    await expectRead(t, t.rows().values())
+    await expectRead(t, t.rows().values(), ['duckdb', 'pyiceberg', 'spark'])
     expect(await snapshots(t)).toBe(2)
   })
 
@@ -173,6 +179,25 @@ t.append(pa.table({'pk': ['b', 'cc', 'zz'], 'sk': [1, 1, 1], 'note': ['of pyiceb
     'DuckDB inserts': {
       act: (t) => duckdb(t, `insert into $t (pk, sk, note) values ('b', 1, 'of DuckDB'), ('cc', 1, 'beside')`),
       rows: (t) => [...t.rows().values(), foreignCells(SPEC, { pk: 'cc', sk: '1', note: 'beside' })],
+    },
+    'Spark inserts': {
+      act: (t) => spark(t, `insert into $t (pk, sk, note) values ('b', 1, 'of Spark'), ('zz', 1, 'far')`),
+      rows: (t) => [...t.rows().values(), foreignCells(SPEC, { pk: 'zz', sk: '1', note: 'far' })],
+    },
+    'Spark rewrites all files': {
+      act: (t) => spark(t, `call rest.system.rewrite_data_files(table => '$n', options => map('rewrite-all', 'true'))`),
+      rows: (t) => [...t.rows().values()],
+    },
+    'Spark adds a column': {
+      act: (t) => spark(t, 'alter table $t add column later string'),
+      rows: (t) => [...t.rows().values()],
+    },
+    'Spark expires snapshots': {
+      act: async (t) => {
+        await spark(t, `insert into $t (pk, sk, note) values ('zz', 1, 'far')`)
+        await spark(t, `call rest.system.expire_snapshots(table => '$n', older_than => now(), retain_last => 1)`)
+      },
+      rows: (t) => [...t.rows().values(), foreignCells(SPEC, { pk: 'zz', sk: '1', note: 'far' })],
     },
     'DuckDB deletes by position': {
       act: (t) => duckdb(t, `delete from $t where pk in ('a', 'c', 'k')`),
@@ -322,26 +347,37 @@ t.append(pa.table({'pk': ['side'], 'sk': [1]}, schema=pa.schema(fields)), branch
 
   it('show every reader whole commits while merges run', async () => {
     const t = await filled('torn')
+    let isRead = false
     const reading = pyiceberg(
       t,
       `
-import time
-seen, until = [], time.monotonic() + 6
+import __main__, time
+from pyspark.sql import SparkSession
+duckdb, spark = __main__.Duckdb().connection, SparkSession.builder.getOrCreate()
+seen, until = [], time.monotonic() + 10
+def saw(engine, keys):
+    seen.append((engine, len(keys), len(set(keys)), sum(1 for key in keys if key.startswith('r'))))
 while time.monotonic() < until:
-    rows = rest.load_table('${inCatalog(t)}').scan(selected_fields=('pk', 'note')).to_arrow().to_pylist()
-    by_key = {row['pk']: row['note'] for row in rows}
-    seen.append((len(rows), len(by_key), sum(1 for key in by_key if key.startswith('r'))))
+    table = rest.load_table('${inCatalog(t)}')
+    saw('pyiceberg', [row['pk'] for row in table.scan(selected_fields=('pk',)).to_arrow().to_pylist()])
+    path = table.metadata_location.removeprefix('file:')
+    saw('duckdb', [row[0] for row in duckdb.execute(f"select pk from iceberg_scan('{path}')").fetchall()])
+    saw('spark', [row[0] for row in spark.sql('select pk from rest.${inCatalog(t)}').collect()])
 result = seen`,
-    )
+    ).finally(() => {
+      isRead = true
+    })
     // Each commit adds four rows at once and takes those of the one before.
-    for (let round = 0; round < 8; round++) {
+    let round = 0
+    for (; !isRead; round++) {
       for (let i = 0; i < 4; i++) t.put(`r${round}-${i}`)
       if (round > 0) for (let i = 0; i < 4; i++) t.remove(`r${round - 1}-${i}`)
       await t.merge()
     }
-    const seen = (await reading) as [number, number, number][]
-    expect(seen.length).toBeGreaterThan(3)
-    const torn = seen.filter(([rows, keys, added]) => rows !== keys || (added !== 0 && added !== 4))
+    const seen = (await reading) as [engine: string, rows: number, keys: number, added: number][]
+    expect(round).toBeGreaterThan(3)
+    expect(new Set(seen.map(([engine]) => engine)).size).toBe(3)
+    const torn = seen.filter(([, rows, keys, added]) => rows !== keys || (added !== 0 && added !== 4))
     expect(torn).toEqual([])
     await expectRead(t, t.rows().values())
   })
