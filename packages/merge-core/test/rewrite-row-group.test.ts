@@ -7,44 +7,35 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { EXPIRE, PUT, REMOVE } from '../src/change/scanned-lines.ts'
-import { encodeVersion, sequenceForm } from '../src/change/version.ts'
-import type { Column } from '../src/columns/column.ts'
-import { columnOf } from '../src/columns/values.ts'
-import type { IncomingChanges } from '../src/files/incoming.ts'
-import { type MergeResult, mergeFiles } from '../src/files/merge-files.ts'
-import type { DataFile } from '../src/iceberg/manifest.ts'
 import type { PartitionValue } from '../src/iceberg/transform.ts'
 import { assembleFile } from '../src/parquet/assemble-file.ts'
-import { decodeColumnIndex, decodeOffsetIndex, decodePageHeader, type PageLocation } from '../src/parquet/footer.ts'
+import type { PageLocation } from '../src/parquet/footer.ts'
 import { keyRangesEntry } from '../src/parquet/key-ranges.ts'
 import { chunkStart } from '../src/parquet/move-chunk.ts'
 import { type Footer, readFooter } from '../src/parquet/read-footer.ts'
 import { encodeRowGroup } from '../src/parquet/write-row-group.ts'
 import type { Field } from '../src/primitive-type.ts'
 import { bytesSource } from '../src/store/byte-source.ts'
-import { memoryStore } from '../src/store/memory.ts'
-import type { ObjectPart } from '../src/store/object-store.ts'
-import { textStrings } from './byte-strings.ts'
-import { TYPES } from './columns/models.ts'
-import { asHyparquetTells, bytesOf, readDuckdb, readHyparquet, readOurs, type Texts, textOf } from './parquet-files.ts'
+import { asHyparquetTells, bytesOf, readDuckdb, readHyparquet, readOurs, textOf } from './parquet-files.ts'
+import {
+  attributes,
+  type Change,
+  changedRow,
+  columnIn,
+  expectIndexesPoint,
+  fields,
+  incomingOf,
+  keyOf,
+  type Merged,
+  mergeInto,
+  position,
+  type Row,
+  storedRow,
+  textsOf,
+} from './row-group-merges.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'rewrite-row-group-'))
 afterAll(() => rmSync(folder, { recursive: true }))
-
-const attributes: readonly Field[] = TYPES.map((type, i) => ({ id: i + 2, name: `c${i}`, type, required: false }))
-const fields: readonly Field[] = [
-  { id: 1, name: 'pk', type: { kind: 'string' }, required: true },
-  ...attributes,
-  { id: 100, name: '_updated_at', type: { kind: 'timestamptz' }, required: false },
-  { id: 101, name: '_stream', type: { kind: 'string' }, required: false },
-  { id: 102, name: '_sequence', type: { kind: 'string' }, required: false },
-  { id: 103, name: '_expired_at', type: { kind: 'timestamptz' }, required: false },
-]
-const position = (name: string) => fields.findIndex((field) => field.name === name)
-const [STREAM, SEQUENCE, EXPIRED] = ['_stream', '_sequence', '_expired_at'].map(position) as [number, number, number]
-const PATH = 'memory://lake/orders/stored.parquet'
-const STREAMS = ['2026-11-22T08:00:00.000', '2026-11-23T08:00:00.000'] as const
-const MARK = 1_800_000_000_000_000n
 
 /** Few values of each type, so that a change often brings what stands; the hard ones among them. */
 function poolOf({ type }: Field): readonly PartitionValue[] {
@@ -74,19 +65,10 @@ function poolOf({ type }: Field): readonly PartitionValue[] {
   }
 }
 
-type Row = readonly PartitionValue[]
 interface Group {
   readonly rows: readonly Row[]
   /** Of each column whether it comes as a dictionary. */
   readonly asDictionary: boolean
-}
-interface Change {
-  readonly key: number
-  readonly operation: number
-  /** Sets some of the stored row's attributes; a row that does not stand gets them all. */
-  readonly set: ReadonlyMap<number, PartitionValue>
-  readonly stream: number
-  readonly isStale: boolean
 }
 interface Case {
   readonly groups: readonly Group[]
@@ -95,19 +77,10 @@ interface Case {
   readonly added: number
 }
 
-const keyText = (key: number) => `key ${String(key).padStart(4, '0')}`
-/** Stored keys are even. */
-const keyOf = (row: Row) => Number((row[0] as string).slice(4))
-
 const attributeValues = fc.tuple(...attributes.map((field) => fc.constantFrom(...poolOf(field))))
 const someAttributes = fc
   .tuple(attributeValues, fc.subarray(attributes.map((_, i) => i)))
   .map(([values, chosen]) => new Map(chosen.map((i) => [i + 1, values[i]!])))
-
-function storedRow(key: number, values: Row, added: number): Row {
-  const known = values.map((value, i) => (i < attributes.length - added ? value : null))
-  return [keyText(key), ...known, 1_000_000n, STREAMS[0], sequenceForm('5'), null]
-}
 
 const cases: fc.Arbitrary<Case> = fc.constantFrom(0, 0, 1, 2).chain((added) => {
   // Row groups neither small nor large: none is joined or split.
@@ -156,18 +129,6 @@ const cases: fc.Arbitrary<Case> = fc.constantFrom(0, 0, 1, 2).chain((added) => {
 
 // The definition
 
-function changedRow(stored: Row | undefined, change: Change): Row | undefined {
-  const base = stored ?? [keyText(change.key), ...attributes.map(() => null), null, null, null, null]
-  if (change.isStale) return stored
-  if (change.operation === REMOVE) return undefined
-  if (change.operation === EXPIRE) return stored?.with(EXPIRED, MARK)
-  const row = base.map((value, i) => (change.set.has(i) ? change.set.get(i)! : value))
-  row[STREAM] = STREAMS[change.stream]!
-  row[SEQUENCE] = sequenceForm('7')
-  row[EXPIRED] = null
-  return row
-}
-
 interface Expected {
   readonly rows: readonly Row[]
   /** Of each row group that is changed: whether rows come or go, and which columns stay the same. */
@@ -205,22 +166,6 @@ function fieldsThen(added: number): readonly Field[] {
   return known.map((field, i) => (i % 2 === 0 || field.id > 99 ? field : { ...field, name: `old ${field.name}` }))
 }
 
-function columnIn({ type }: Field, values: readonly PartitionValue[], asDictionary: boolean): Column {
-  const plain = columnOf(type, values)
-  const present = values.filter((value) => value !== null)
-  if (!asDictionary || present.length === 0 || type.kind === 'boolean') return plain
-  const distinct = [...new Map(present.map((value) => [textOf(value), value])).values()]
-  const indexOf = new Map(distinct.map((value, i) => [textOf(value), i]))
-  const indices = Uint32Array.from(values, (value) => (value === null ? 0 : indexOf.get(textOf(value))!))
-  return {
-    kind: 'dictionary',
-    rows: values.length,
-    validity: plain.validity,
-    indices,
-    dictionary: columnOf(type, distinct),
-  }
-}
-
 type Damage = (location: PageLocation, page: number) => PageLocation
 
 /** `damage` is done to every offset index. */
@@ -241,70 +186,9 @@ function storedFileOf({ groups, added }: Case, damage: Damage = (location) => lo
   return bytesOf(assembleFile(then, encoded, { keyColumns: 0, keyValueMetadata: [keyRangesEntry(ranges)] }))
 }
 
-function incomingOf({ groups, changes }: Case): IncomingChanges {
-  const stored = new Map(groups.flatMap(({ rows }) => rows.map((row) => [keyOf(row), row])))
-  const puts = changes.filter(({ operation }) => operation === PUT)
-  const rows = puts.map((change) => changedRow(stored.get(change.key), { ...change, isStale: false })!)
-  const version = ({ stream, isStale }: Change) =>
-    encodeVersion(isStale ? STREAMS[0] : STREAMS[stream]!, isStale ? '3' : '7')
-  const none = new Uint8Array(0)
-  const ifExpiry = ({ operation }: Change, of: Uint8Array, otherwise: Uint8Array) =>
-    operation === EXPIRE ? of : otherwise
-  let row = 0
-  return {
-    count: changes.length,
-    operation: Uint8Array.from(changes, ({ operation }) => operation),
-    keys: textStrings(changes.map(({ key }) => keyText(key))),
-    versions: strings(changes.map((change) => ifExpiry(change, none, version(change)))),
-    expiryVersions: strings(changes.map((change) => ifExpiry(change, version(change), none))),
-    expiryMicros: BigInt64Array.from(changes, () => MARK),
-    row: Int32Array.from(changes, ({ operation }) => (operation === PUT ? row++ : -1)),
-    columns: fields.map((field, i) =>
-      columnOf(
-        field.type,
-        rows.map((each) => each[i]!),
-      ),
-    ),
-  }
-}
-
-function strings(each: readonly Uint8Array[]) {
-  const starts = new Uint32Array(each.length + 1)
-  for (const [i, bytes] of each.entries()) starts[i + 1] = starts[i]! + bytes.length
-  return { starts, bytes: new Uint8Array(Buffer.concat(each)) }
-}
-
-interface Merged {
-  readonly result: MergeResult
-  readonly stored: Uint8Array
-  /** Null where nothing was written. */
-  readonly file: Uint8Array | null
-}
-
 async function merge(of: Case, damage?: Damage, stored = storedFileOf(of, damage)): Promise<Merged> {
-  const store = memoryStore({ objects: [[PATH, stored]] })
-  const created: Uint8Array[] = []
-  const context = {
-    fields,
-    keyColumns: 1,
-    streamColumn: STREAM,
-    sequenceColumn: SEQUENCE,
-    expiredColumn: EXPIRED,
-    fileBytes: 2 ** 27,
-    rowGroupRows: 16,
-    sortOrderId: 1,
-    store,
-    createFile: async (parts: readonly ObjectPart[]) => {
-      const pieces = parts.map((part) => (part.kind === 'bytes' ? part.bytes : stored.subarray(part.start, part.end)))
-      created.push(new Uint8Array(Buffer.concat(pieces)))
-      return 'memory://lake/orders/new.parquet'
-    },
-  }
-  const file = { path: PATH, fileBytes: stored.length } as DataFile
-  const storedFile = { file, deletes: [], names: new Map(), constants: new Map() }
-  const result = await mergeFiles(context, [], [storedFile], incomingOf(of))
-  expect(created.length).toBeLessThanOrEqual(1)
-  return { result, stored, file: created[0] ?? null }
+  const rows = new Map(of.groups.flatMap(({ rows }) => rows.map((row) => [keyOf(row), row])))
+  return mergeInto(stored, incomingOf(rows, of.changes), 16)
 }
 
 /** The bytes of a column's chunk; null where the file has no such column. */
@@ -333,33 +217,6 @@ async function expectKeptBytes({ stored, file, result }: Merged, { changed }: Ex
     chunksEncoded: changed.length * fields.length - copied,
   })
 }
-
-/** Page indexes lead to the pages and tell of their rows what the pages say. */
-async function expectIndexesPoint(file: Uint8Array): Promise<void> {
-  const { rowGroups } = await readFooter(bytesSource('new', file))
-  for (const { columns } of rowGroups) {
-    for (const { metaData, ...chunk } of columns) {
-      const indexAt = (offset: number | undefined, length: number | undefined) =>
-        file.subarray(offset!, offset! + length!)
-      const { pageLocations } = decodeOffsetIndex(indexAt(chunk.offsetIndexOffset, chunk.offsetIndexLength))
-      expect(pageLocations[0]!.offset).toBe(metaData!.dataPageOffset)
-      const rows: number[] = []
-      for (const { offset, compressedPageSize, firstRowIndex } of pageLocations) {
-        const { value: header, end } = decodePageHeader(file, offset)
-        expect(end - offset + header.compressedPageSize).toBe(compressedPageSize)
-        expect(firstRowIndex).toBe(rows.reduce((sum, count) => sum + count, 0))
-        rows.push(header.dataPageHeader!.numValues)
-      }
-      expect(rows.reduce((sum, count) => sum + count, 0)).toBe(metaData!.numValues)
-      if (chunk.columnIndexOffset === undefined) continue
-      const { nullCounts } = decodeColumnIndex(indexAt(chunk.columnIndexOffset, chunk.columnIndexLength))
-      expect(nullCounts).toHaveLength(pageLocations.length)
-      expect(nullCounts!.reduce((sum, count) => sum + count, 0)).toBe(metaData!.statistics!.nullCount)
-    }
-  }
-}
-
-const textsOf = (rows: readonly Row[]): Texts => fields.map((_, i) => rows.map((row) => textOf(row[i]!)))
 
 async function expectMerged(of: Case, byDuckdb: boolean): Promise<void> {
   const expected = expectedOf(of)
