@@ -207,6 +207,21 @@ describe('rollback', () => {
     expect(await lake.rows()).toEqual(lake.modelRows())
   })
 
+  it('is made once where the answer to its commit is lost', async () => {
+    const { lake, ids } = await threeMerges()
+    const table = await lake.open()
+    lake.store.inject({ operation: 'put', path: /\/v\d+\.metadata\.json$/, fault: { kind: 'lose-answer' } })
+    // The read that would tell at once fails too.
+    lake.store.inject({
+      operation: 'get',
+      path: /\/v5\.metadata\.json$/,
+      fault: { kind: 'fail', failure: { kind: 'unknown', cause: new Error('reset') } },
+    })
+    const report = await rollbackTable(table, { to: ids[0]!, ledger: 'reapply' })
+    expect(await lake.head()).toBe(report.snapshot)
+    expect(await snapshotIds(lake.store)).toHaveLength(4)
+  })
+
   it('is made again where another commit left main alone', async () => {
     const { lake, ids } = await threeMerges()
     const table = await lake.open()
