@@ -98,23 +98,33 @@ function rowsNear(
   const rows = files.reduce((sum, { stored }) => sum + stored.file.records, 0)
   const lower = files[0]?.lower ?? null
   const upper = files.at(-1)?.upper ?? null
-  const keyOf = (change: number) => keys.bytes.subarray(keys.starts[key[change]!]!, keys.starts[key[change]! + 1]!)
-  const spread = lower === null || upper === null ? 1 : shareOf(keyOf(from), keyOf(to - 1), lower, upper)
-  return Math.min(rows, (to - from) * rowGroupRows, rows * spread + rowGroupRows)
+  if (lower === null || upper === null) return Math.min(rows, (to - from) * rowGroupRows)
+  const rowGroups = Math.max(1, Math.round(rows / rowGroupRows))
+  const positionOf = positions(lower, upper)
+  let near = 0
+  let last = -1
+  for (let change = from; change < to; change++) {
+    const start = keys.starts[key[change]!]!
+    const rowGroup = Math.floor(positionOf(keys.bytes, start, keys.starts[key[change]! + 1]!) * rowGroups)
+    if (rowGroup !== last) near++
+    last = rowGroup
+  }
+  return Math.min(rows, near * rowGroupRows)
 }
 
-/** Which part of the range [lower, upper] the range [first, last] is, by the bytes behind what `lower` and `upper` have in common. */
-function shareOf(first: Uint8Array, last: Uint8Array, lower: Uint8Array, upper: Uint8Array): number {
+/** Where a key is between two others, from 0 to 1, by the bytes behind what these have in common. */
+function positions(lower: Uint8Array, upper: Uint8Array): (bytes: Uint8Array, start: number, end: number) => number {
   let prefix = 0
   while (prefix < lower.length && lower[prefix] === upper[prefix]) prefix++
-  const position = (bytes: Uint8Array) => {
+  const number = (bytes: Uint8Array, start: number, end: number) => {
     let value = 0
-    for (let i = prefix; i < prefix + 6; i++) value = value * 256 + (bytes[i] ?? 0)
+    for (let i = start + prefix; i < start + prefix + 6; i++) value = value * 256 + (i < end ? bytes[i]! : 0)
     return value
   }
-  const [start, end] = [position(lower), position(upper)]
-  const clamp = (value: number) => Math.min(Math.max(value, start), end)
-  return end > start ? (clamp(position(last)) - clamp(position(first))) / (end - start) : 1
+  const first = number(lower, 0, lower.length)
+  const span = number(upper, 0, upper.length) - first
+  return (bytes, start, end) =>
+    span > 0 ? Math.min(Math.max((number(bytes, start, end) - first) / span, 0), 1 - Number.EPSILON) : 0
 }
 
 /** The files of a partition that can hold the key, for a look-up. */
