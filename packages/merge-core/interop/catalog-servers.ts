@@ -23,11 +23,20 @@ export interface CatalogServer {
   stop(): Promise<void>
 }
 
-/** Iceberg's REST catalog. Its database and its warehouse, `<folder>/warehouse`, lie in `folder`. */
-export async function startRestCatalog(folder: string): Promise<CatalogServer> {
+/**
+ * Iceberg's REST catalog. Its database lies in `folder`.
+ * @param warehouse where it puts tables
+ * @param properties of its catalog, such as how it reaches the warehouse
+ */
+export async function startRestCatalog(
+  folder: string,
+  warehouse = `file://${folder}/warehouse`,
+  properties: Readonly<Record<string, string>> = {},
+): Promise<CatalogServer> {
   const port = await freePort()
   const classPath = `${restCatalogFolder}:${restCatalogJar}`
-  const args = [join(folder, 'catalog.db'), `file://${folder}/warehouse`, String(port)]
+  const settings = Object.entries(properties).map(([name, value]) => `${name}=${value}`)
+  const args = [join(folder, 'catalog.db'), warehouse, String(port), ...settings]
   const child = spawn('java', ['-Xmx384m', '-cp', classPath, 'LoopbackRest', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
