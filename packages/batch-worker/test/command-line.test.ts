@@ -37,7 +37,7 @@ describe('lastwrite', () => {
   })
 
   it.each([
-    [['murge', './lake/orders'], 'merge'],
+    [['merrge', './lake/orders'], 'merge'],
     [['merge', './lake/orders'], '--landing'],
     [['merge', './lake/orders', '--landing', '.', '--fast'], '--fast'],
     [['sql', './lake/orders'], 'query'],
@@ -50,7 +50,7 @@ describe('lastwrite', () => {
   })
 
   it('gives its outcome as the exit code of its process', async () => {
-    const [done, refused] = await Promise.all([space.lastwriteProcess('--help'), space.lastwriteProcess('murge')])
+    const [done, refused] = await Promise.all([space.lastwriteProcess('--help'), space.lastwriteProcess('merrge')])
     expect(done).toMatchObject({ code: 0, stderr: '' })
     expect(refused).toMatchObject({ code: 20, stdout: '' })
     expect(refused.stderr).toContain('Did you mean merge?')
