@@ -206,15 +206,25 @@ const DICTIONARY_STATS: PageEncodingStats = { pageType: PageType.DICTIONARY_PAGE
 
 function codecBeside(
   raw: RawPages,
-  { codec }: StoredBeside,
+  beside: StoredBeside,
   options: CompressionOptions,
 ): { codec: number; pack: (bytes: Uint8Array) => Uint8Array } {
-  const isStoredAsIs = codec === CODEC_NUMBERS.uncompressed
-  const isWanted = isStoredAsIs && raw.ends.length > 0 && compressPages(raw, options).codec !== codec
-  const name = isWanted ? options.codec : codecName(codec)
-  if (name === null) throw new Error(`pages are not written with codec ${codec}`)
+  const isUncompressed = beside.codec === CODEC_NUMBERS.uncompressed
+  const name = isUncompressed && gainsBeside(raw, beside, options) ? options.codec : codecName(beside.codec)
+  if (name === null) throw new Error(`pages are not written with codec ${beside.codec}`)
   const pack = (bytes: Uint8Array) => (bytes.length === 0 ? bytes : compress(name, bytes, options.level))
   return { codec: CODEC_NUMBERS[name], pack }
+}
+
+/** Whether the chunk gains by compression of the encoded pages alone, which the first one foretells: of the stored ones it was too little. */
+function gainsBeside(raw: RawPages, { dictionary, sequence }: StoredBeside, options: CompressionOptions): boolean {
+  if (raw.ends.length === 0) return false
+  const encodedBytes = raw.ends.at(-1)! - raw.dictionaryBytes
+  if (encodedBytes < COMPRESSED_BYTES_MIN) return false
+  const keptBytes = [dictionary, ...sequence].reduce((sum, page) => sum + (page?.header.uncompressedPageSize ?? 0), 0)
+  const first = rawPage(raw, 0)
+  const packed = compress(options.codec, first, options.level).length * (encodedBytes / first.length)
+  return keptBytes + encodedBytes >= (keptBytes + packed) * COMPRESSION_RATIO_MIN
 }
 
 /** Of a Codec of parquet.thrift; null where pages are not written with it. */
