@@ -348,6 +348,47 @@ describeWith('spark', 'tables that merges made', () => {
     }
   }
 
+  it('hold pages of older files between new ones, read and pruned by every engine', async () => {
+    const spec = tableOf(['string', 'long'], [], { row_group_rows: 60_000 })
+    const t = await createSharedTable(warehouse, 'pages', spec)
+    const items = sampleItems(spec, 300, 5).map((item, i) => placed(item, REGIONS[i % 2]!, DAYS[i % 3]!))
+    const key = (row: number) => keyOf(spec, `order-${String(row).padStart(6, '0')}`, '1')
+    // Pages of 20,000 rows.
+    for (let row = 0; row < 50_000; row++) t.change(key(2 * row), items[row % 200]!)
+    await t.merge()
+    // At the end, at the front, and between pages that were copied already.
+    for (const from of [98_000, 0, 50_000]) {
+      for (let i = 0; i < 600; i++) t.change(key(from + 3 * i), i % 5 === 4 ? null : items[(7 * i) % 300]!)
+      const { rowGroups, columnChunks } = await t.merge()
+      expect(rowGroups).toEqual({ copied: 0, encoded: 1 })
+      const live = await liveFiles(localStore(), (await t.table.catalog.load())!.metadata)
+      expect(columnChunks.bytesEncoded).toBeLessThan(0.7 * live.dataFiles[0]!.file.fileBytes)
+    }
+    const rows = [...t.rows().values()]
+    await expectRead(t, rows)
+    const path = await metadataPath(t)
+    const keys = [0, 3, 19_999, 40_002, 51_797, 99_797].map((row) => `order-${String(row).padStart(6, '0')}`)
+    const asked = [
+      ...keys.map((pk) => ({ sql: `pk = '${pk}'`, holds: (cells: Cells) => cells.pk === pk })),
+      ...RANGES.map(({ spark, holds }) => ({ sql: spark, holds })),
+    ]
+    for (const [engine, from] of [
+      ['spark', sparkName(t)],
+      ['duckdb', `iceberg_scan('${path}')`],
+    ] as const) {
+      const sql = asked.map(({ sql }, i) => `select ${i} as asked, count(*) as n from ${from} where ${sql}`)
+      const found = new Map((await engines[engine](sql.join(' union all '))).map((row) => [Number(row.asked), row.n]))
+      for (const [i, { sql, holds }] of asked.entries()) {
+        expect(Number(found.get(i)), `${engine}: ${sql}`).toBe(rows.filter(holds).length)
+      }
+    }
+    for (const pk of keys) {
+      const found = await engines.pyiceberg(path, { rowFilter: `pk == '${pk}'` })
+      expect(found.length, `pyiceberg: ${pk}`).toBe(rows.filter((cells) => cells.pk === pk).length)
+    }
+    await expectTrueStatistics(t)
+  })
+
   // Other writers
 
   const UNPARTITIONED = tableOf(['string', 'long'], [], SMALL)

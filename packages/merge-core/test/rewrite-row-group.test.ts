@@ -34,6 +34,7 @@ import {
   textsOf,
 } from './row-group-merges.ts'
 
+const EXPIRED = position('_expired_at')
 const folder = mkdtempSync(join(tmpdir(), 'rewrite-row-group-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -262,6 +263,16 @@ describe('a merge into row groups of one of our files', () => {
       fc.asyncProperty(cases, (of) => expectMerged(of, true)),
       { numRuns: 30 },
     )
+  })
+
+  it('marks rows as expired in a column of marks that repeat', async () => {
+    const nulls = attributes.map(() => null)
+    const rows = Array.from({ length: 12 }, (_, row) => storedRow(2 * row, nulls, 0).with(EXPIRED, row < 9 ? 7n : null))
+    const expire = { operation: EXPIRE, set: new Map(), stream: 1, isStale: false }
+    const changes = [2, 20].map((key) => ({ ...expire, key }))
+    const of = { groups: [{ rows, asDictionary: true }], changes, added: 0 }
+    const { file } = await merge(of)
+    expect(await readOurs(fields, file!)).toEqual(textsOf(expectedOf(of).rows))
   })
 
   it('compares by the pages themselves, whatever an offset index says', async () => {
