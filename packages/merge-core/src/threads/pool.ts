@@ -18,9 +18,6 @@ export interface ThreadPool extends Workers {
   close(): Promise<void>
 }
 
-/** While one of its tasks waits for the store a thread goes on with another. */
-const TASKS_PER_THREAD = 2
-
 export interface PoolOptions {
   /** How many, at least one; they start when they have a task, and stay. */
   readonly threads: number
@@ -39,7 +36,6 @@ export function threadPool(
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: Number.POSITIVE_INFINITY,
-    concurrentTasksPerWorker: TASKS_PER_THREAD,
     resourceLimits,
     workerData: { profile } satisfies ThreadData,
   })
@@ -55,16 +51,15 @@ export function threadPool(
     }
   }
   return {
-    width: threads * TASKS_PER_THREAD,
+    width: threads,
     readLanding: (object, definition) =>
       run({ kind: 'read-landing', object, definition }, { ...store, createFile: noFile }),
     mergeFiles: (task, createFile) => run({ kind: 'merge-files', task }, { ...store, createFile }),
     endProfiles: async () => {
-      const tasks = pool.threads.length * TASKS_PER_THREAD
+      const tasks = pool.threads.length
       const meeting: Meeting = { arrived: new Int32Array(new SharedArrayBuffer(4)), tasks }
-      const end = () => run<object | null>({ kind: 'end-profile', meeting }, { ...store, createFile: noFile })
-      const profiles = await Promise.all(Array.from({ length: tasks }, end))
-      return profiles.filter((profile) => profile !== null)
+      const end = () => run<object>({ kind: 'end-profile', meeting }, { ...store, createFile: noFile })
+      return Promise.all(Array.from({ length: tasks }, end))
     },
     close: () => pool.destroy(),
   }

@@ -12,7 +12,7 @@ export type Task =
   | { readonly kind: 'merge-files'; readonly task: MergeFilesTask }
   | { readonly kind: 'end-profile'; readonly meeting: Meeting }
 
-/** Tasks that fill all threads of a pool: `arrived` counts them up to `tasks`. None goes on before the last is there. */
+/** One task for each thread of a pool: `arrived` counts them up to `tasks`. None goes on before the last is there. */
 export interface Meeting {
   readonly arrived: Int32Array<SharedArrayBuffer>
   readonly tasks: number
@@ -22,7 +22,7 @@ export interface ThreadData {
   readonly profile: boolean
 }
 
-let endProfile = (workerData as ThreadData).profile ? await startProfile() : null
+const endProfile = (workerData as ThreadData).profile ? await startProfile() : null
 
 export default async function run({ task, port }: { readonly task: Task; readonly port: MessagePort }): Promise<void> {
   const { store, finish } = storeAt(port)
@@ -30,7 +30,7 @@ export default async function run({ task, port }: { readonly task: Task; readonl
     if (task.kind === 'read-landing') return readSharedLanding(store, task.object, task.definition)
     if (task.kind === 'end-profile') {
       await meet(task.meeting)
-      return takeProfile()
+      return endProfile!()
     }
     return doMergeFiles(task.task, { store, createFile: store.createFile })
   })
@@ -42,11 +42,4 @@ async function meet({ arrived, tasks }: Meeting): Promise<void> {
   for (let there = Atomics.load(arrived, 0); there < tasks; there = Atomics.load(arrived, 0)) {
     await Atomics.waitAsync(arrived, 0, there).value
   }
-}
-
-/** The profile of this thread for the first that asks, null for others. */
-async function takeProfile(): Promise<object | null> {
-  const end = endProfile
-  endProfile = null
-  return end === null ? null : end()
 }
