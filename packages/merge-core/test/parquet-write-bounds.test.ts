@@ -144,6 +144,17 @@ describe('long texts', () => {
     expect(text(columnIndex!.maxValues[0])).toBe(`${'a'.repeat(63)}b`)
   })
 
+  it('are shortened beside the values, wherever these lie', () => {
+    const values = [new Uint8Array(70).fill(254), new Uint8Array(70).fill(253)]
+    const column = columnOf(binary, values)
+    if (column.kind !== 'bytes') throw new Error(`a binary column comes as ${column.kind}`)
+    const inBuffer = { ...column, bytes: Buffer.from(column.bytes) }
+    const group = encodeRowGroup([fieldOf(binary)], [inBuffer], { codec: 'zstd', keyColumns: 0, pageRows: 1 })
+    expect(Buffer.compare(inBuffer.bytes, column.bytes)).toBe(0)
+    expect(group.columnIndexes[0]!.minValues).toEqual([new Uint8Array(64).fill(254), new Uint8Array(64).fill(253)])
+    expect(group.columnIndexes[0]!.maxValues.map((bound) => bound[63])).toEqual([255, 254])
+  })
+
   it('of 64 bytes are whole and exact', () => {
     const { statistics } = encode(string, [a64])
     expect(text(statistics.maxValue)).toBe(a64)

@@ -47,6 +47,7 @@ import {
 
 const folder = mkdtempSync(join(tmpdir(), 'splice-pages-'))
 afterAll(() => rmSync(folder, { recursive: true }))
+let files = 0
 
 /** A value of each type for each number, ascending with it as far as the type goes. */
 function valueNumbered({ type }: Field, n: number): PartitionValue {
@@ -318,7 +319,8 @@ async function expectStory(seed: number, byDuckdb: boolean): Promise<void> {
     await expectIndexesPoint(merged.file)
     await expectTrueOfRows(merged.file, after)
     if (byDuckdb) {
-      const path = join(folder, 'file.parquet')
+      // DuckDB keeps what it has read of a path.
+      const path = join(folder, `${files++}.parquet`)
       writeFileSync(path, merged.file)
       expect(await readDuckdb(fields, path)).toEqual(texts)
     }

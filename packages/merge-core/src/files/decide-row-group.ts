@@ -79,7 +79,7 @@ function selectedKeys(
 ): KeyRange | null {
   if (rows === 0) return null
   const keyOf = (run: number, row: number) =>
-    side[run] === STORED ? keyAt(stored, row).slice() : keyOfRow(changes.columns, row, keyFields)
+    side[run] === STORED ? new Uint8Array(keyAt(stored, row)) : keyOfRow(changes.columns, row, keyFields)
   return { first: keyOf(0, start[0]!), last: keyOf(runs - 1, start[runs - 1]! + length[runs - 1]! - 1) }
 }
 

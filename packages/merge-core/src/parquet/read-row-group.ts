@@ -191,6 +191,16 @@ export function pagesOfChunk(task: RowGroupTask, { field, stored }: ChunkTask, r
   return { dictionary: dictionary && pageOf(dictionary), data: data.map(pageOf) }
 }
 
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
 /** Header and body. */
 export function bytesOfPage({ chunk, at, end }: ChunkPage): Uint8Array {
   return chunk.subarray(at, end)
@@ -215,7 +225,7 @@ export function decodePages(
   const rows = data.reduce((sum, { values }) => sum + values, 0)
   const places = data.map(({ firstRow }) => firstRow).join(', ')
   return blameFor(task.path, `row group ${task.group}, column "${field.name}", pages of rows from ${places}`, () =>
-    decodeColumnChunk(Buffer.concat(pages.map(bytesOfPage)), codec, element, rows, field.type),
+    decodeColumnChunk(joined(pages.map(bytesOfPage)), codec, element, rows, field.type),
   )
 }
 

@@ -10,12 +10,17 @@ const BOUND_BYTES_MAX = 64
 
 /** The value of a row as a bound. −0 and 0 compare equal, so a lower bound of 0 is written as −0 and an upper one as 0. */
 export function boundBytes(column: PlainColumn, row: number, side: 'lower' | 'upper'): Uint8Array {
-  if (column.kind === 'bytes') return column.bytes.slice(column.starts[row]! + 4, column.starts[row + 1]!)
+  if (column.kind === 'bytes') return copyOf(column.bytes, column.starts[row]! + 4, column.starts[row + 1]!)
   const { bytes, width } = rowBytes(column)
-  const bound = bytes.slice(row * width, (row + 1) * width)
+  const bound = copyOf(bytes, row * width, (row + 1) * width)
   const isFloating = column.kind === 'float' || column.kind === 'double'
   if (isFloating && column.data[row] === 0) bound[width - 1] = side === 'lower' ? 0x80 : 0
   return bound
+}
+
+/** A bound may be raised where it lies. Values may lie in a Buffer, whose `slice` copies nothing. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end))
 }
 
 /** Below 0, 0 or above 0 as one bound of a column sorts before, with or after another; neither is a NaN. */
