@@ -6,7 +6,7 @@
 import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { type Bar, barChart } from './bar-chart.ts'
-import { type Results, type Summary, summarize } from './results.ts'
+import { ownOf, type Results, type Summary, summarize } from './results.ts'
 import { rowsOfSize, workloadsOf } from './workloads.ts'
 
 const SECTION = 'whole merges'
@@ -104,12 +104,18 @@ export function shortReport(results: Results, chartFolder: string, source: strin
     cases.flatMap((one) => {
       const label = cases.length > 1 ? `${title}: ${one.title}` : title
       const right = one.summaries.filter((summary) => summary.verified)
-      const own = right.find(({ contestant }) => contestant === OWN)
+      const ownName = ownOf(right.map(({ contestant }) => contestant))
+      const own = right.find(({ contestant }) => contestant === ownName)
       const rival = right.find(({ contestant }) => !contestant.startsWith(OWN))
       const spark = right.find(({ contestant }) => contestant === SPARK)
       if (own === undefined || rival === undefined) return []
       return [
-        [`[${label}](${chartFolder}/${name}.svg)`, costs(own), `${rival.contestant} ${costs(rival)}`, costs(spark)],
+        [
+          `[${label}](${chartFolder}/${name}.svg)`,
+          own.contestant === OWN ? costs(own) : `${own.contestant} ${costs({ ...own, ratio: null })}`,
+          `${rival.contestant} ${costs(rival)}`,
+          costs(spark),
+        ],
       ]
     }),
   )
