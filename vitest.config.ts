@@ -6,7 +6,7 @@ export default defineConfig({
     // By default Vitest leaves one core of two idle.
     maxWorkers: 2,
     projects: [
-      { test: { name: 'unit', include: ['{packages/*,infra,benchmarks}/test/**/*.test.ts'], testTimeout: 30_000 } },
+      { test: { name: 'unit', include: ['{packages/*,infra,benchmarks}/test/**/*.test.ts'], testTimeout: 120_000 } },
       {
         test: {
           name: 'interop',
