@@ -5,6 +5,7 @@
 
 import { invariant } from '../invariant.ts'
 import { type Column, type DictionaryColumn, isPresent, type PlainColumn, type Validity } from './column.ts'
+import { hashBytes } from './hash-bytes.ts'
 import { columnOverBytes } from './lanes.ts'
 
 /** Where the bytes of a plain column's values are: number i at bytes[i × width …], or by `starts` where the width varies. */
@@ -143,19 +144,6 @@ function findSlot(table: DictionaryTable, source: ValueBytes, row: number): numb
 
 function valueStart(source: ValueBytes, row: number): number {
   return source.starts === null ? row * source.width : source.starts[row]!
-}
-
-function hashBytes(bytes: DataView, start: number, end: number): number {
-  let hash = end - start
-  let at = start
-  for (; at + 4 <= end; at += 4) {
-    hash = Math.imul(hash ^ bytes.getInt32(at, true), 0x9e3779b1)
-    hash ^= hash >>> 15
-  }
-  for (; at < end; at++) hash = Math.imul(hash ^ bytes.getUint8(at), 0x01000193)
-  // The table takes the low bits: they must depend on all.
-  hash ^= hash >>> 15
-  return Math.imul(hash, 0x2c1b3c6d) >>> 8
 }
 
 function holds(content: ValueBytes, value: number, bytes: DataView, start: number, end: number): boolean {

@@ -5,6 +5,7 @@
 
 import type { DictionaryColumn, PlainColumn } from '../../columns/column.ts'
 import { takeRows } from '../../columns/gather.ts'
+import { hashBytes, mix } from '../../columns/hash-bytes.ts'
 import { rowBytes } from './plain.ts'
 
 /** Not of booleans: two values need no dictionary. */
@@ -208,23 +209,6 @@ function growArrays(slotCount: number): void {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function hashBytes(bytes: DataView, start: number, end: number): number {
-  let hash = end - start
-  let at = start
-  for (; at + 4 <= end; at += 4) {
-    hash = Math.imul(hash ^ bytes.getInt32(at, true), 0x9e3779b1)
-    hash ^= hash >>> 15
-  }
-  for (; at < end; at++) hash = Math.imul(hash ^ bytes.getUint8(at), 0x01000193)
-  return mix(hash)
-}
-
-/** The table takes the low bits: they must depend on all. */
-function mix(hash: number): number {
-  const folded = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
-  return folded ^ (folded >>> 13)
 }
 
 /** Whether the bytes from `held` on are those of [start, end). A shorter value differs in the length in front of it. */
