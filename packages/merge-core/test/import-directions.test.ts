@@ -19,6 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   protected: ['columns', 'change', 'parquet', 'iceberg', 'store'],
   files: ['columns', 'parquet', 'change', 'protected', 'iceberg', 'store'],
   landing: ['columns', 'change', 'type files', 'store'],
+  export: ['change', 'store'],
   threads: ['files', 'landing', 'type iceberg', 'type store'],
   maintain: ['landing', 'protected', 'iceberg', 'store', 'commit-snapshot.ts', 'table-state.ts', 'type table.ts'],
 }
