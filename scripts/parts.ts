@@ -71,6 +71,10 @@ export const restCatalogFolder = join(
 )
 export const restCatalogJar = join(restCatalogFolder, `${REST_CATALOG.artifact}-${REST_CATALOG.version}.jar`)
 
+/** DynamoDB Local: a folder of jars, native libraries among them. */
+export const dynamodbLocalPom = join(import.meta.dirname, 'parts', 'dynamodb-local.pom.xml')
+export const dynamodbLocalFolder = join(cacheFolder, `dynamodb-local-${hashOf(dynamodbLocalPom)}`)
+
 function hashOf(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
 }

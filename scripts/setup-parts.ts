@@ -9,6 +9,8 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   cacheFolder,
+  dynamodbLocalFolder,
+  dynamodbLocalPom,
   enginesPython,
   type GoPart,
   ministackPython,
@@ -27,7 +29,7 @@ import {
 } from './parts.ts'
 import { withLock } from './process-lock.ts'
 
-const MAVEN_COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy'
+const MAVEN_DEPENDENCIES = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
 /** pyarrow and PySpark have wheels for these. */
 const PYTHON_MINORS = [11, 12, 13, 10]
 
@@ -62,12 +64,22 @@ const parts: readonly Part[] = [
       run('javac', ['-cp', restCatalogJar, '-d', restCatalogFolder, restCatalogLauncher], JAVA)
     },
   },
+  {
+    name: 'DynamoDB Local',
+    folder: dynamodbLocalFolder,
+    content: { pom: dynamodbLocalPom },
+    install() {
+      const copy = [`-DoutputDirectory=${dynamodbLocalFolder}`, '-DincludeScope=runtime']
+      const goal = ['-f', dynamodbLocalPom, `${MAVEN_DEPENDENCIES}:copy-dependencies`, ...copy]
+      run('mvn', ['--batch-mode', '--quiet', ...goal], JAVA)
+    },
+  },
 ]
 
 const JAVA = 'install Maven and a JDK 17 (Debian: apt-get install maven)'
 
 function copyJar(coordinates: string, folder: string): void {
-  const goal = [MAVEN_COPY, `-Dartifact=${coordinates}`, `-DoutputDirectory=${folder}`]
+  const goal = [`${MAVEN_DEPENDENCIES}:copy`, `-Dartifact=${coordinates}`, `-DoutputDirectory=${folder}`]
   run('mvn', ['--batch-mode', '--quiet', ...goal], JAVA)
 }
 
