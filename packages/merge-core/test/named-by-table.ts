@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { expect } from 'vitest'
 import type { MemoryStore } from '../src/store/memory.ts'
+import type { ObjectStore } from '../src/store/object-store.ts'
 import { type NumberToken, parseJson } from './model-values.ts'
 import { readParquet } from './read-rows.ts'
 import { avroRecords, currentMetadata, LOCATION, readObject } from './stored-table.ts'
@@ -21,7 +22,7 @@ interface Metadata {
   readonly 'metadata-log'?: readonly { readonly 'metadata-file': string }[]
 }
 
-export async function storedMetadata(store: MemoryStore, location = LOCATION): Promise<Metadata> {
+export async function storedMetadata(store: ObjectStore, location = LOCATION): Promise<Metadata> {
   return parseJson((await currentMetadata(store, location)).text) as Metadata
 }
 
@@ -36,7 +37,7 @@ export interface Named {
 }
 
 /** @throws where one of the lists or manifests is missing */
-export async function namedByTable(store: MemoryStore, location = LOCATION): Promise<Named> {
+export async function namedByTable(store: ObjectStore, location = LOCATION): Promise<Named> {
   const metadata = await storedMetadata(store, location)
   const paths = new Set<string>([(await currentMetadata(store, location)).path])
   for (const entry of metadata['metadata-log'] ?? []) paths.add(entry['metadata-file'])

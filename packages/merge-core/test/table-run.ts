@@ -46,8 +46,8 @@ export async function land(store: ObjectStore, objects: readonly LandedObject[],
 }
 
 /** The current snapshot's rows by hyparquet, file by file. */
-export async function storedRows(spec: TableSpec, store: ObjectStore): Promise<FileRows> {
-  return readByHyparquet(spec, await currentFiles(store), (path) => readObject(store, path))
+export async function storedRows(spec: TableSpec, store: ObjectStore, location = LOCATION): Promise<FileRows> {
+  return readByHyparquet(spec, await currentFiles(store, location), (path) => readObject(store, path))
 }
 
 // Reports
