@@ -1,4 +1,5 @@
 // Bundles the command line into packages/batch-worker/dist: node packages/batch-worker/dist/lastwrite.mjs merge …
+// and the Lambda function into packages/lambda-forwarder/dist.
 //
 // For containers and wherever the start counts: from the sources a run resolves and loads over a hundred files, and each thread that it
 // starts does so again. Packages with native code, or with files of their own to find, stay outside.
@@ -6,6 +7,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'rolldown'
+import { bundleForwarder } from './bundle-forwarder.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'packages/batch-worker/dist')
@@ -32,3 +34,5 @@ await build({
   output: { dir: dist, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: '[name]-[hash].mjs' },
   logLevel: 'warn',
 })
+
+await bundleForwarder(join(root, 'packages/lambda-forwarder/dist'))

@@ -8,6 +8,8 @@ import { CHANGE_FORMAT } from './change-line.ts'
 import type { ItemLocation } from './scanned-lines.ts'
 import { operationOfEvent, parseStreamArn, TTL_PRINCIPAL } from './stream-record.ts'
 
+export { InputError }
+
 /** A value in DynamoDB JSON: `{ S: 'x' }`, `{ N: '1' }`, `{ B: 'AQI=' }` (base64), `{ M: … }` … */
 export type AttributeValue = { readonly [tag: string]: unknown }
 /** Attributes by name. What this module returns has no prototype. */
