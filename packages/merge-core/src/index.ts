@@ -29,6 +29,7 @@ export {
   snapshotFiles,
   tableHistory,
 } from './read-table.ts'
+export { type ReplayOptions, type ReplayProgress, type ReplayReport, replay } from './replay/replay.ts'
 export type { LineCounts, MergeReport } from './report.ts'
 export { nameMappingOf } from './stored-files.ts'
 export { type CatalogEntry, createTable, openTable, type Placement, type Table } from './table.ts'

@@ -20,7 +20,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   files: ['columns', 'parquet', 'change', 'protected', 'iceberg', 'store'],
   landing: ['columns', 'change', 'type files', 'store'],
   export: ['change', 'store'],
-  threads: ['files', 'landing', 'type iceberg', 'type store'],
+  replay: ['change', 'protected/quarantine.ts', 'store', 'table-state.ts', 'type table.ts'],
+  baseline: ['columns', 'parquet', 'change', 'files', 'export', 'iceberg', 'store', 'type landing'],
+  threads: ['files', 'landing', 'baseline', 'type iceberg', 'type store'],
   maintain: ['landing', 'protected', 'iceberg', 'store', 'commit-snapshot.ts', 'table-state.ts', 'type table.ts'],
 }
 

@@ -29,15 +29,19 @@ export async function writeQuarantine(
   quarantined: readonly QuarantinedLines[],
 ): Promise<string> {
   const path = `${folder.location}/quarantine/${commit}-${folder.newName()}.ndjson.gz`
-  const entries = quarantined.flatMap(({ object, lines }) => lines.map((line) => entryText(object, line)))
+  const entries = quarantined.flatMap(({ object, lines }) => lines.map((line) => `${quarantineEntry(object, line)}\n`))
   await createObject(folder.store, path, gzipSync(entries.join('')))
   return path
 }
 
-function entryText(object: string, { reason, line, message, text }: QuarantinedLine): string {
+/** One line of a quarantine file, without its newline. A replay has a reason of its own. */
+export function quarantineEntry(
+  object: string,
+  { reason, line, message, text }: Omit<QuarantinedLine, 'reason'> & { readonly reason: string },
+): string {
   const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength)
   const whole = isUtf8(bytes) ? { text: bytes.toString() } : { base64: bytes.toString('base64') }
-  return `${JSON.stringify({ reason, object, line, message, ...whole })}\n`
+  return JSON.stringify({ reason, object, line, message, ...whole })
 }
 
 /** Copies a landing object that could not be read to its end, inside the store. Answers the copy's location; a second copy is the first. */

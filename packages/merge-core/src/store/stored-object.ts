@@ -56,6 +56,20 @@ export async function createObject(
   }
 }
 
+/** Creates an object whose name says what it holds: one that stands is the same, whoever made it and however it is compressed. */
+export async function createByContent(
+  store: ObjectStore,
+  path: string,
+  content: Uint8Array,
+): Promise<'created' | 'standing'> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await createWhenTaken(store, path, content)
+    if (result.kind === 'ok') return 'created'
+    if (result.kind === 'conflict') return 'standing'
+    if (result.kind !== 'unknown' || attempt === CREATE_ATTEMPTS_MAX) throw failureError(path, 'writing', result)
+  }
+}
+
 /** What was throttled was not done, and a store that throttles answers when it is time to ask again. */
 async function createWhenTaken(
   store: ObjectStore,
