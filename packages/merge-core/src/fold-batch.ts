@@ -26,6 +26,8 @@ import type { TableDefinition } from './table-definition.ts'
 
 /** A batch's lines in key order, which nothing of the table's state but its definition changes. */
 export interface GroupedBatch {
+  /** Epoch seconds: stored rows from before lose to any change. Only an authoritative export overrules rows. */
+  readonly overrulesBefore?: number | null
   /** What the items were read by. */
   readonly definition: TableDefinition
   readonly landing: readonly LandedObject[]

@@ -108,7 +108,7 @@ async function mergeTasks(
   createFile: FileCreator,
   hooks: BatchHooks,
 ): Promise<(MergeResult | DamagedObjectError)[]> {
-  const layout = tableLayoutOf(state)
+  const layout = tableLayoutOf(state, batch.overrulesBefore)
   const workers = await hooks.workersFor(tasks.filter((task) => task.touchesFiles))
   let done = 0
   return pMap(
@@ -242,7 +242,9 @@ function settleLines(
       if (outcome === INSERTED) rows.inserted++
       if (outcome === REPLACED) rows.replaced++
       if (outcome === REMOVED_ROW) rows.removed++
-      if (outcome === REMOVED_ROW && operation === CLEAR) movedOut++
+      const isNamedByLine = batch.lines.operation[line] === CLEAR
+      if (outcome === REMOVED_ROW && operation === CLEAR && !isNamedByLine) movedOut++
+      if (isNamedByLine) lineClass[line] = outcome === REMOVED_ROW ? APPLIED : STALE
       if (operation === PUT) lineClass[line] = outcome === INSERTED || outcome === REPLACED ? APPLIED : STALE
       if (operation === REMOVE) {
         const applied = outcome === REMOVED_ROW || leavesTombstone[line] === 1

@@ -107,7 +107,8 @@ export function nameMappingOf({ location, fields, loaded }: TableState): NameMap
   }
 }
 
-export function tableLayoutOf(state: TableState): TableLayout {
+/** @param overrulesBefore epoch seconds: stored rows from before lose to any change */
+export function tableLayoutOf(state: TableState, overrulesBefore: number | null = null): TableLayout {
   const { definition, fields } = state
   const position = (name: string) => {
     const field = definition.fields.findLast((each) => each.name === name)
@@ -119,9 +120,13 @@ export function tableLayoutOf(state: TableState): TableLayout {
     streamColumn: position('_stream'),
     sequenceColumn: position('_sequence'),
     expiredColumn: definition.onTtl === 'keep' ? position('_expired_at') : -1,
+
     fileBytes: definition.fileBytes,
     rowGroupRows: definition.rowGroupRows,
     sortOrderId: keyOrderId(state),
+    ...(overrulesBefore !== null && {
+      overruled: { column: position('_updated_at'), beforeMicros: BigInt(overrulesBefore) * 1_000_000n },
+    }),
   }
 }
 

@@ -32,7 +32,10 @@ export const QUARANTINED = 4
 export const TTL_KEPT = 5
 export const DEFERRED = 6
 
-/** An item's row is removed from the partition named; the item may live on in another one. */
+/**
+ * An item's row is removed from the partition named, and no tombstone is left: the item may live on in another one. A move makes one; a
+ * line that is one names a row, by its partition as `oldPartition`, that an authoritative export does not hold.
+ */
 export const CLEAR = 3
 
 /**
@@ -81,7 +84,7 @@ export function isBelowWatermark(at: number, watermark: number | null): boolean 
 }
 
 /** By operation: where two lines of one version differ, a removal wins over one by TTL, and that over a put. */
-const TIE_RANK: Readonly<Record<number, number>> = { [PUT]: 0, [EXPIRE]: 1, [REMOVE]: 2 }
+const TIE_RANK: Readonly<Record<number, number>> = { [PUT]: 0, [EXPIRE]: 1, [REMOVE]: 2, [CLEAR]: 3 }
 
 export function groupByKey(lines: Lines): KeyGroups {
   const { keys } = lines
@@ -197,10 +200,15 @@ export function fold(
       const line = members[i]!
       const operation = lines.operation[line]!
       if (operation === EXPIRE) lineClass[line] = line === expiry ? (raisesExpiry ? TTL_KEPT : STALE) : SUPERSEDED
+      else if (operation === CLEAR) lineClass[line] = foldClearing(line)
       else if (operation === REMOVE) lineClass[line] = foldRemoval(group, line, removal, expiryOfKey)
       else lineClass[line] = foldPut(group, line, removal, expiryOfKey)
     }
     if (raisesExpiry && changes.keyIsEmpty()) changes.add(EXPIRE, lines.partition[expiry]!, expiry, expiry)
+  }
+
+  function foldClearing(line: number): number {
+    return changes.add(CLEAR, lines.oldPartition[line]!, line, NO_EXPIRY) ? OPEN : SUPERSEDED
   }
 
   function foldRemoval(group: number, line: number, removal: number | null, expiry: number): number {

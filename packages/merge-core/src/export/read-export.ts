@@ -8,10 +8,11 @@
 import { createHash } from 'node:crypto'
 import { type FieldStretches, fieldStretches, readFields } from '../change/json-fields.ts'
 import { OPEN_OBJECT, skipSpace } from '../change/json-scan.ts'
-import { DamagedObjectError } from '../errors.ts'
+import { DamagedObjectError, InputError } from '../errors.ts'
 import { storeSource } from '../store/byte-source.ts'
 import { type LineBlock, lineBlocks } from '../store/line-blocks.ts'
 import type { ObjectReader } from '../store/object-store.ts'
+import { failureError } from '../store/stored-object.ts'
 import type { ExportFile, ExportManifest } from './manifest.ts'
 
 /** The lines of a block, `count` of them. Stretches [start, end) of `text` hold one DynamoDB JSON object each; absent ones have start −1. */
@@ -44,26 +45,41 @@ export async function* readExportFile(
   kind: ExportManifest['kind'],
   file: ExportFile,
 ): AsyncGenerator<ExportLines> {
-  const source = await storeSource(store, file.path)
-  const md5 = createHash('md5')
   let items = 0
-  for await (const block of lineBlocks(source, {
-    lineBytesMax: LINE_BYTES_MAX,
-    onBytes: (bytes) => md5.update(bytes),
-  })) {
+  for await (const block of exportBlocks(store, file)) {
     const lines = linesOf(file.path, block, kind)
     items += lines.count
     yield lines
   }
+  checkItems(file, items)
+}
+
+/**
+ * The lines of a data file, unread.
+ * @throws InputError where it is missing; DamagedObjectError, at its end, where its checksum is not the manifest's
+ */
+export async function* exportBlocks(store: ObjectReader, file: ExportFile): AsyncGenerator<LineBlock> {
+  const source = await storeSource(store, file.path, {
+    errorOf: (path, failure) =>
+      failure.kind === 'missing'
+        ? new InputError(`${path}: the manifest of the export names it, and it is not there; copy the whole export`)
+        : failureError(path, 'reading', failure),
+  })
+  const md5 = createHash('md5')
+  yield* lineBlocks(source, { lineBytesMax: LINE_BYTES_MAX, onBytes: (bytes) => md5.update(bytes) })
   const actual = md5.digest('base64')
-  const again = 'copy the export again, or make a new one'
   if (actual !== file.md5) {
-    throw new DamagedObjectError(file.path, `its MD5 is ${actual}, the manifest says ${file.md5}; ${again}`)
-  }
-  if (items !== file.items) {
-    throw new DamagedObjectError(file.path, `${items} items, the manifest says ${file.items}; ${again}`)
+    throw new DamagedObjectError(file.path, `its MD5 is ${actual}, the manifest says ${file.md5}; ${AGAIN}`)
   }
 }
+
+/** @throws DamagedObjectError where the file holds more lines, or fewer, than its manifest says */
+export function checkItems(file: ExportFile, items: number): void {
+  if (items === file.items) return
+  throw new DamagedObjectError(file.path, `${items} items, the manifest says ${file.items}; ${AGAIN}`)
+}
+
+const AGAIN = 'copy the export again, or make a new one'
 
 function linesOf(path: string, { text, firstLine }: LineBlock, kind: ExportManifest['kind']): ExportLines {
   const fields = fieldStretches(Object.keys(FIELD))

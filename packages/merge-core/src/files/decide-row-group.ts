@@ -3,14 +3,15 @@
 import { type ByteStrings, NO_STRINGS } from '../change/byte-strings.ts'
 import { encodeKeys, keyText } from '../change/key-order.ts'
 import { encodeVersions } from '../change/version.ts'
-import type { Column } from '../columns/column.ts'
+import { type Column, isPresent } from '../columns/column.ts'
 import { type Selection, STORED, sliceRows, takeRows } from '../columns/gather.ts'
+import { setBit } from '../columns/validity.ts'
 import { valueAt } from '../columns/values.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { KeyRange } from '../parquet/key-ranges.ts'
 import type { Field } from '../primitive-type.ts'
 import type { IncomingChanges } from './incoming.ts'
-import { keyFieldsOf, type MergeContext } from './merge-context.ts'
+import { keyFieldsOf, type MergeContext, type TableLayout } from './merge-context.ts'
 import { type OpenFile, readColumns } from './open-file.ts'
 import { findRows, type RowSelection, type StoredKeys, selectRows } from './select-rows.ts'
 import type { Piece } from './size-files.ts'
@@ -110,14 +111,33 @@ function storedKeys(columns: readonly Column[], keyFields: readonly Field[]): St
 async function readVersions(context: MergeContext, file: OpenFile, group: number): Promise<Map<number, Column>> {
   const positions = [context.streamColumn, context.sequenceColumn]
   if (context.expiredColumn >= 0) positions.push(context.expiredColumn)
+  if (context.overruled !== undefined) positions.push(context.overruled.column)
   const fields = positions.map((position) => context.fields[position]!)
   const columns = await readColumns(file, group, fields)
   return new Map(positions.map((position, i) => [position, columns[i]!]))
 }
 
 function versionsOf(context: MergeContext, columns: ReadonlyMap<number, Column>, rows: Uint32Array): ByteStrings {
-  const taken = (position: number) => takeRows(columns.get(position)!, rows)
-  return encodeVersions(taken(context.streamColumn), taken(context.sequenceColumn))
+  return standingVersions(context, (position) => takeRows(columns.get(position)!, rows))
+}
+
+/** The versions that changes have to beat. `columnAt` gives a column by its position among the table's fields. */
+export function standingVersions(context: TableLayout, columnAt: (position: number) => Column): ByteStrings {
+  const { streamColumn, sequenceColumn, overruled } = context
+  const stream = columnAt(streamColumn)
+  const sequence = columnAt(sequenceColumn)
+  if (overruled === undefined) return encodeVersions(stream, sequence)
+  return encodeVersions(nullBefore(stream, columnAt(overruled.column), overruled.beforeMicros), sequence)
+}
+
+/** The column with nulls where the times are before `micros`, or null. */
+function nullBefore(column: Column, times: Column, micros: bigint): Column {
+  const validity = new Uint8Array((column.rows + 7) >> 3)
+  for (let row = 0; row < column.rows; row++) {
+    const time = valueAt(times, { kind: 'timestamptz' }, row) as bigint | null
+    if (time !== null && time >= micros && isPresent(column.validity, row)) setBit(validity, row)
+  }
+  return { ...column, validity }
 }
 
 /** The expiry marks of single rows; null where the table keeps none. `column` is not read where there are no rows. */

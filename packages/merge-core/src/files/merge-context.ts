@@ -10,6 +10,8 @@ export interface TableLayout {
   readonly streamColumn: number
   readonly sequenceColumn: number
   readonly expiredColumn: number
+  /** A stored row counts as having no version, so that any change beats it, where this column holds a time before this, or none. */
+  readonly overruled?: { readonly column: number; readonly beforeMicros: bigint }
   readonly fileBytes: number
   readonly rowGroupRows: number
   readonly sortOrderId: number

@@ -12,7 +12,6 @@
 import { type ByteStrings, compareBytes } from '../change/byte-strings.ts'
 import { encodeKeys } from '../change/key-order.ts'
 
-import { encodeVersions } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
 import { columnBytes } from '../columns/column-bytes.ts'
 import { nullColumn } from '../columns/constant.ts'
@@ -27,6 +26,7 @@ import {
   insertAll,
   NOTHING_DECODED,
   type PlacedRowGroup,
+  standingVersions,
 } from './decide-row-group.ts'
 import { readLatestRows } from './foreign-rows.ts'
 import type { IncomingChanges } from './incoming.ts'
@@ -241,10 +241,7 @@ async function mergeForeign(
   const rows = keys.starts.length - 1
   const found = findRows(keys, changes.keys, 0, changes.count)
   const matched = Uint32Array.from(found.filter((row) => row >= 0))
-  const versions = encodeVersions(
-    takeRows(stored[context.streamColumn]!, matched),
-    takeRows(stored[context.sequenceColumn]!, matched),
-  )
+  const versions = standingVersions(context, (position) => takeRows(stored[position]!, matched))
   const outcomes = new Uint8Array(changes.count)
   const expired = expiredValues(context, stored[context.expiredColumn], matched)
   const selected = selectRows(rows, found, versions, expired, changes, 0, changes.count, outcomes)
