@@ -11,26 +11,19 @@
 //   quarantine          {"reason":…,"object":…,"line":…,"text" or "base64":…}: a line that a merge kept (protected/quarantine.ts)
 //   a line as it landed a change line, or a raw stream record
 //
-// Bytes inside rawData and quarantine pass as they are: what they say is judged by the merge. Stream records pass as they are too, as
-// merges read them, whole images and all; of a table that has another name in DynamoDB they become change lines.
+// Bytes inside rawData and quarantine pass as they are: what they say is judged by the merge. Stream records pass as they are too, whole
+// images and all: merges read them, and nothing limits their size here.
 
 import { CHANGE_FORMAT } from '../change/change-line.ts'
-import {
-  type Change,
-  changeOfStreamRecord,
-  decodeChangeLine,
-  encodeChangeLine,
-  type StreamRecord,
-} from '../change/change-lines.ts'
+import { type Change, changeOfStreamRecord, decodeChangeLine, encodeChangeLine } from '../change/change-lines.ts'
 import { inflateObject } from '../change/inflate-object.ts'
 import type { QuarantineReason } from '../change/scanned-lines.ts'
 import { parseStreamArn } from '../change/stream-record.ts'
+import { InputError } from '../errors.ts'
 import type { TableDefinition } from '../table-definition.ts'
 
 export interface DecodeSettings {
   readonly definition: TableDefinition
-  /** Name of the table in DynamoDB, where the definition calls it otherwise. */
-  readonly dynamodbTable: string | null
   readonly acceptBelowWatermark: boolean
 }
 
@@ -134,17 +127,12 @@ function decodePayload(text: Uint8Array, payload: unknown, settings: DecodeSetti
   return { ...nothing('lambda'), lines, otherTable, undecodable: failed }
 }
 
-function lineOfRecord(record: unknown, settings: DecodeSettings): Uint8Array | Undecodable | 'other-table' {
-  const { definition, dynamodbTable } = settings
+function lineOfRecord(record: unknown, { definition }: DecodeSettings): Uint8Array | Undecodable | 'other-table' {
   const text = Buffer.from(JSON.stringify(record))
   if (!isObject(record) || !isRecord(record)) return { message: 'is no record of a DynamoDB stream', text }
   const arn = parseStreamArn(String(record.eventSourceARN))
   if (arn === null) return { message: `"eventSourceARN" is ${JSON.stringify(record.eventSourceARN)}`, text }
-  if (dynamodbTable === null || dynamodbTable === definition.table) {
-    return arn.table === definition.table ? text : 'other-table'
-  }
-  if (arn.table !== dynamodbTable) return 'other-table'
-  return reencoded(text, () => changeOfRecord(record, definition))
+  return arn.table === definition.table ? text : 'other-table'
 }
 
 function decodeQuarantined(text: Uint8Array, fields: Fields, settings: DecodeSettings): DecodedEntry {
@@ -157,28 +145,21 @@ function decodeQuarantined(text: Uint8Array, fields: Fields, settings: DecodeSet
   const decoded = { ...nothing('quarantine'), object: typeof object === 'string' ? object : '' }
   if (reason !== ('below-watermark' satisfies QuarantineReason)) return { ...decoded, lines: [line] }
   if (!settings.acceptBelowWatermark) return { ...decoded, heldBack: 1 }
-  const accepted = reencoded(line, () => ({ ...changeOfLine(line, settings), accept: 'below-watermark' }))
-  if (accepted instanceof Uint8Array) return { ...decoded, lines: [accepted] }
-  return { ...decoded, undecodable: [{ ...accepted, text }] }
+  try {
+    const change = changeOfLine(line, settings.definition)
+    return { ...decoded, lines: [Buffer.from(encodeChangeLine({ ...change, accept: 'below-watermark' }))] }
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error
+    return { ...decoded, undecodable: [{ message: error.message, text }] }
+  }
 }
 
 /** The change that a line in either form says. */
-function changeOfLine(line: Uint8Array, { definition }: DecodeSettings): Change {
-  const fields = parseFields(line)
-  return isObject(fields) && isRecord(fields) ? changeOfRecord(fields, definition) : decodeChangeLine(line)
-}
-
-function changeOfRecord(record: StreamRecord, { table, columns, keyColumns, partitionBy }: TableDefinition): Change {
+function changeOfLine(line: Uint8Array, { table, columns, keyColumns, partitionBy }: TableDefinition): Change {
+  const record = parseFields(line)
+  if (!isObject(record) || !isRecord(record)) return decodeChangeLine(line)
   const named = partitionBy.filter(({ column }) => column >= keyColumns).map(({ column }) => columns[column]!.attribute)
   return changeOfStreamRecord(record, { table, oldAttributes: [...new Set(named)] })
-}
-
-function reencoded(text: Uint8Array, changeOf: () => Change): Uint8Array | Undecodable {
-  try {
-    return Buffer.from(encodeChangeLine(changeOf()))
-  } catch (error) {
-    return { message: (error as Error).message, text }
-  }
 }
 
 function whatItLacks(fields: Fields): string {

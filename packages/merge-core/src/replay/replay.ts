@@ -36,8 +36,6 @@ export interface ReplayOptions {
   readonly quarantine?: boolean
   /** Land lines that are quarantined as `below-watermark` with a mark by which merges admit them. Default false: they are left there. */
   readonly acceptBelowWatermark?: boolean
-  /** Name of the table in DynamoDB, where the definition calls it otherwise. */
-  readonly dynamodbTable?: string
   readonly dryRun?: boolean
   readonly onProgress?: (progress: ReplayProgress) => void
 }
@@ -84,8 +82,8 @@ const LINE_BYTES_MAX = 64 * 1024 * 1024
 export async function replay(table: Table, options: ReplayOptions): Promise<ReplayReport> {
   const { store } = table.environment
   const state = await loadState(table)
-  const { dryRun = false, acceptBelowWatermark = false, dynamodbTable = null } = options
-  const settings = { definition: state.definition, dynamodbTable, acceptBelowWatermark }
+  const { dryRun = false, acceptBelowWatermark = false } = options
+  const settings = { definition: state.definition, acceptBelowWatermark }
   const quarantine = `${state.stateFolder}/quarantine/`
   const objects = await listAll(store, [
     ...(options.errors ?? []),
