@@ -69,6 +69,13 @@ export function landingPrefixes(command: Command): string[] {
   return prefixes.flatMap((text) => text.split(',')).filter((prefix) => prefix !== '')
 }
 
+export function allHoursOption(): Option {
+  return new Option(
+    '--all-hours',
+    'list landing hours over two days old too; else that is done once a day, so what comes late into one may wait',
+  ).env('LASTWRITE_ALL_HOURS')
+}
+
 export function snapshotOption(): Option {
   return new Option('--snapshot <id>', 'read this snapshot of the history, not the current one')
     .env('LASTWRITE_SNAPSHOT')
@@ -178,6 +185,7 @@ const FLAG_VARIABLES = [
   'LASTWRITE_JSON',
   'LASTWRITE_QUIET',
   'LASTWRITE_DRY_RUN',
+  'LASTWRITE_ALL_HOURS',
   'LASTWRITE_NO_FSYNC',
   'LASTWRITE_REAPPLY',
   'LASTWRITE_SKIP',

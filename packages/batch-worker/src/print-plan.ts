@@ -1,5 +1,5 @@
 import type { MergePlan } from '@lastwrite/merge-core'
-import { breakdown, byteSize, count, counted, partitionName, print, printFacts } from './print.ts'
+import { breakdown, byteSize, count, counted, nothingToDo, partitionName, print, printFacts } from './print.ts'
 import { printTable } from './print-table.ts'
 
 const TASKS_SHOWN_MAX = 40
@@ -8,7 +8,7 @@ const TASKS_SHOWN_MAX = 40
 export function printPlan(plan: MergePlan): void {
   const { objects, lines, tasks } = plan
   if (objects.toMerge === 0) {
-    print(`${plan.table}: nothing to do, ${counted(objects.alreadyMerged, 'object')} already merged`)
+    print(nothingToDo(plan.table, objects))
     return
   }
   const { read, ...classes } = lines

@@ -16,17 +16,19 @@ import type { MergeTask } from './files/locate.ts'
 import { type GroupedBatch, groupBatch } from './fold-batch.ts'
 import type { TableMetadata } from './iceberg/metadata.ts'
 import { invariant } from './invariant.ts'
+import { type LandingListing, listOpenLanding } from './landing/list-landing.ts'
 import { type LandedObject, landedBytes } from './landing/read-landing.ts'
-import { listLanding, type SkippedLanding } from './landing/scan-landing.ts'
+import type { SkippedLanding } from './landing/scan-landing.ts'
 import { supersededStorage } from './maintain/superseded-storage.ts'
 import { mergeBatch, type TaskResults } from './merge-batch.ts'
+import { noteListing } from './note-listing.ts'
 import { type LedgerCache, readLedger } from './protected/ledger.ts'
 import { addCommit, addUncommitted, emptyReport, type MergeReport } from './report.ts'
 import { meteredStore, type Traffic } from './store/metered.ts'
 import type { ListedObject } from './store/object-store.ts'
 import type { Table } from './table.ts'
 import type { TableDefinition } from './table-definition.ts'
-import { loadState, type TableState } from './table-state.ts'
+import { loadState, type TableState, wholeListingsOf } from './table-state.ts'
 import type { ThreadPool } from './threads/pool.ts'
 import { inThisThread, type Workers } from './threads/workers.ts'
 
@@ -46,6 +48,8 @@ export interface MergeOptions {
   readonly memoryBytes?: number
   /** Given a CPU profile (V8's `.cpuprofile` as an object) of each thread that was started, at the end of the run. */
   readonly onProfile?: (profile: object, thread: number) => void
+  /** List closed hours of the landing area too, whenever that was done last. Default: once a day. */
+  readonly allHours?: boolean
   /** Landing objects are taken into one commit until their changes take so many bytes. Default: by `memoryBytes`. */
   readonly commitBytes?: number
 }
@@ -80,12 +84,16 @@ export async function mergeLanding(
 ): Promise<MergeReport> {
   const run = startRun(table, landing, options)
   try {
-    run.objects = await listLanding(run.table.environment.store, landing)
-    run.report.objects.listed = run.objects.length
+    const first = await timed(run, 'plan', () => look(run))
+    const { objects, openSince, whole } = await timed(run, 'plan', () => listOpen(run, first))
+    Object.assign(run.report.objects, { listed: objects.length, openSince })
+    run.objects = objects
     while (run.objects.length > 0) {
       const batch = await takeBatch(run)
       if (batch.landing.length > 0) await commitBatch(run, batch)
     }
+    const isAllMerged = run.skipped.length === 0 && run.report.damaged.length === 0
+    if (whole.size > 0 && isAllMerged) await timed(run, 'commit', () => noteListing(run.table, first, whole))
     await handOverProfiles(run)
   } finally {
     await run.pool?.close()
@@ -158,14 +166,24 @@ function commitBytes({ commitBytes, memoryBytes = MEMORY_BYTES, threads = 1 }: M
   return commitBytes ?? Math.max(COMMIT_BYTES_MIN, (memoryBytes - BASE_BYTES - threads * THREAD_BYTES) / FOLD_FACTOR)
 }
 
+async function look(run: Run): Promise<TableState> {
+  const state = await loadState(run.table)
+  run.stateFolder = state.stateFolder
+  run.metadata = state.loaded.metadata
+  return state
+}
+
+function listOpen({ table: { environment }, landing, options }: Run, { loaded }: TableState): Promise<LandingListing> {
+  const listings = options.allHours === true ? new Map() : wholeListingsOf(loaded.metadata)
+  return listOpenLanding(environment.store, landing, listings, Math.floor(environment.nowMs() / 1000))
+}
+
 /** The next landing objects that the ledger does not know, up to the budget of one commit. */
 async function takeBatch(run: Run): Promise<GroupedBatch> {
   const { table, report } = run
   const { state, unknown } = await timed(run, 'plan', async () => {
-    const state = await loadState(table)
-    run.stateFolder = state.stateFolder
-    run.metadata = state.loaded.metadata
-    const ledger = await readLedger(table.environment.store, state.ledgerFiles, run.ledger)
+    const state = await look(run)
+    const ledger = await readLedger(table.environment.store, state.ledgerFiles, run.objects, run.ledger)
     return { state, unknown: run.objects.filter((object) => !ledger.has(object.path, object.etag)) }
   })
   report.objects.alreadyMerged += run.objects.length - unknown.length
@@ -265,7 +283,8 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
 /** Another run may have merged some of the objects since they were listed, or changed what their items are read by. */
 async function stillToMerge(run: Run, state: TableState, batch: GroupedBatch): Promise<GroupedBatch> {
   const { store } = run.table.environment
-  const ledger = await readLedger(store, state.ledgerFiles, run.ledger)
+  const listed = batch.landing.map(({ object }) => object)
+  const ledger = await readLedger(store, state.ledgerFiles, listed, run.ledger)
   const fresh = batch.landing.filter(({ object, etag }) => !ledger.has(object.path, etag))
   const isRedefined = state.definition.text !== batch.definition.text
   if (fresh.length === batch.landing.length && !isRedefined) return batch
@@ -308,7 +327,8 @@ function exitCodeOf({ report, skipped }: Run): MergeReport['exitCode'] {
 function warningsOf({ report, landing, objects }: Run): string[] {
   const warnings: string[] = []
   const { lines, skipped, broken } = { ...report, ...report.objects }
-  if (report.objects.listed === 0) warnings.push(`no object under ${landing.join(', ')}; is the prefix right?`)
+  if (report.objects.listed === 0 && report.objects.openSince === null)
+    warnings.push(`no object under ${landing.join(', ')}; is the prefix right?`)
   if (lines.quarantined > 0)
     warnings.push(`${lines.quarantined} lines are in quarantine, with their reasons; mend the cause and replay them`)
   if (broken > 0)

@@ -4,19 +4,22 @@ import { QUARANTINED, STALE, SUPERSEDED } from './change/fold.ts'
 import { groupBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
+import { listOpenLanding } from './landing/list-landing.ts'
 import { type LandedObject, readLanding } from './landing/read-landing.ts'
-import { listLanding, type SkippedLanding } from './landing/scan-landing.ts'
+import type { SkippedLanding } from './landing/scan-landing.ts'
 import type { MergeOptions } from './merge.ts'
 import { routeBatch } from './merge-batch.ts'
 import { readLedger } from './protected/ledger.ts'
 import type { Table } from './table.ts'
-import { loadState, type TableState } from './table-state.ts'
+import { loadState, type TableState, wholeListingsOf } from './table-state.ts'
 
 export interface MergePlan {
   readonly table: string
   readonly location: string
   readonly objects: {
     readonly listed: number
+    /** As in a MergeReport. */
+    readonly openSince: string | null
     readonly alreadyMerged: number
     readonly toMerge: number
     readonly skipped: number
@@ -53,12 +56,14 @@ const SCATTERED_BYTES_MIN = 1024 * 1024 * 1024
 export async function planMerge(
   table: Table,
   landing: readonly string[],
-  options: Pick<MergeOptions, 'onProgress'> = {},
+  options: Pick<MergeOptions, 'onProgress' | 'allHours'> = {},
 ): Promise<MergePlan> {
   const { store } = table.environment
   const state = await loadState(table)
-  const ledger = await readLedger(store, state.ledgerFiles)
-  const listed = await listLanding(store, landing)
+  const listings = options.allHours === true ? new Map() : wholeListingsOf(state.loaded.metadata)
+  const nowS = Math.floor(table.environment.nowMs() / 1000)
+  const { objects: listed, openSince } = await listOpenLanding(store, landing, listings, nowS)
+  const ledger = await readLedger(store, state.ledgerFiles, listed)
   const unknown = listed.filter((object) => !ledger.has(object.path, object.etag))
   const read: (LandedObject | SkippedLanding)[] = []
   for (const object of unknown) {
@@ -81,6 +86,7 @@ export async function planMerge(
     location: table.location,
     objects: {
       listed: listed.length,
+      openSince,
       alreadyMerged: listed.length - unknown.length,
       toMerge: readable.length,
       skipped: read.length - readable.length,

@@ -29,13 +29,15 @@ export interface MergeReport {
   readonly misfits: { attribute: string; type: string; count: number }[]
   readonly objects: {
     listed: number
+    /** `2026/11/28/18`: landing hours before were left out, as they were listed less than a day ago. Null where none were. */
+    openSince: string | null
     alreadyMerged: number
     merged: number
     broken: number
     skipped: { object: string; reason: string }[]
   }
   readonly files: { added: number; removed: number; kept: number }
-  /** What only older snapshots hold, after the run; null where the run did not look at the table. */
+  /** What only older snapshots hold, after the run; null while it runs. */
   superseded: SupersededStorage | null
   readonly rowGroups: { copied: number; encoded: number }
   /** Of the encoded row groups; `bytesEncoded` of the encoded chunks, compressed. */
@@ -63,7 +65,7 @@ export function emptyReport(table: string, location: string): MergeReport {
     conflicts: 0,
     rows: { inserted: 0, replaced: 0, removed: 0 },
     misfits: [],
-    objects: { listed: 0, alreadyMerged: 0, merged: 0, broken: 0, skipped: [] },
+    objects: { listed: 0, openSince: null, alreadyMerged: 0, merged: 0, broken: 0, skipped: [] },
     files: { added: 0, removed: 0, kept: 0 },
     superseded: null,
     rowGroups: { copied: 0, encoded: 0 },

@@ -4,8 +4,9 @@
 
 import { InputError } from './errors.ts'
 import type { LoadedTable } from './iceberg/catalog.ts'
-import { currentSchema, currentSnapshot, defaultSpec, descendsFrom } from './iceberg/metadata.ts'
+import { currentSchema, currentSnapshot, defaultSpec, descendsFrom, type TableMetadata } from './iceberg/metadata.ts'
 import { fieldsOf, nestedFieldNames, type PartitionSpec, type Schema } from './iceberg/schema.ts'
+import type { WholeListings } from './landing/list-landing.ts'
 import { partitionSpecOf } from './partition-spec.ts'
 import { type Field, formatPrimitiveType } from './primitive-type.ts'
 import { parseStateFiles, type StateFile } from './protected/state-file.ts'
@@ -28,6 +29,8 @@ export const PROPERTY = {
   /** Export and progress of an unfinished backfill. */
   backfill: 'lastwrite.backfill',
   snapshot: 'lastwrite.snapshot',
+  /** When landing prefixes were listed whole (note-listing.ts). No part of the protected state. */
+  listed: 'lastwrite.landing-listed',
   /** Version of the probe that the store has passed (prove-store.ts). No part of the protected state. */
   probed: 'lastwrite.probed',
 } as const
@@ -175,6 +178,16 @@ function checkHistory(location: string, { metadata }: LoadedTable): void {
     `${location}: main does not descend from snapshot ${id}, to which its tombstones and ledger belong: somebody rolled back by other means. ` +
       'Run "lastwrite rollback --to <snapshot> --reapply|--skip" to decide what becomes of the changes merged since',
   )
+}
+
+/** As noteListing left them. What nobody can read says nothing, and everything is listed. */
+export function wholeListingsOf({ properties }: TableMetadata): WholeListings {
+  try {
+    const entries = Object.entries(JSON.parse(properties?.[PROPERTY.listed] ?? '{}') as object)
+    return new Map(entries.filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+  } catch {
+    return new Map()
+  }
 }
 
 /** The id of the current snapshot; null where the table is empty. */

@@ -300,6 +300,25 @@ export function describeObjectStore(
       }
     })
 
+    it('lists what comes behind a location, whether something stands there or not', async () => {
+      const { store, root } = await open()
+      const paths = ['a', 'a/x', 'b/1', 'b/1/x', 'b/10', 'b/2', 'b/\u{1f600}', 'b/\uff5e', 'c'].map(
+        (name) => `${root}/${name}`,
+      )
+      for (const path of paths.filter((path) => !/\/(a|b\/1)$/.test(path)))
+        written(await store.put(path, letters, CREATE))
+      for (const after of ['b/1', 'b/1/x', 'b/1z', 'b/2', 'b/\uff5e', 'b/\u{1f600}', 'b/\u{1f601}']) {
+        const listed = await store.list(`${root}/b/`, { after: `${root}/${after}` })
+        if (listed.kind !== 'ok') throw new Error(listed.kind)
+        const isBehind = (path: string) => Buffer.compare(Buffer.from(path), Buffer.from(`${root}/${after}`)) > 0
+        const inOrder = paths.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+        const behind = inOrder.filter(
+          (path) => path.startsWith(`${root}/b/`) && !path.endsWith('/b/1') && isBehind(path),
+        )
+        expect(listed.objects.map(({ path }) => path)).toEqual(behind)
+      }
+    })
+
     it('lists tags that pin the objects, sizes and times', async () => {
       const { store, root } = await open()
       written(await store.put(`${root}/a`, letters, CREATE))

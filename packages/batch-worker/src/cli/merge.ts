@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { DONE } from '../exit-codes.ts'
 import { openTableAt } from '../open-table.ts'
 import {
+  allHoursOption,
   dryRunOption,
   example,
   jsonOption,
@@ -18,7 +19,7 @@ import {
   threadsOption,
   type WriteOptions,
 } from '../options.ts'
-import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
+import { breakdown, byteSize, count, counted, nothingToDo, print, printFacts, printJson, warn } from '../print.ts'
 import { supersededText } from '../print-maintenance.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
@@ -27,6 +28,7 @@ import { planAndPrint } from './plan.ts'
 
 interface MergeOptions extends OutputOptions, StoreOptions, WriteOptions {
   readonly dryRun?: true
+  readonly allHours?: true
   readonly threads: number
   readonly memory: number
   readonly profile?: string
@@ -37,6 +39,7 @@ export function mergeCommand(): Command {
     .description('Merge what has landed since the last merge: one row for each live key, the one written last.')
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(landingOption())
+    .addOption(allHoursOption())
     .addOption(dryRunOption('say what would be touched, read and written; change nothing'))
     .addOption(threadsOption())
     .addOption(memoryOption())
@@ -56,6 +59,7 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
   const profiles = options.profile === undefined ? null : await profilesIn(options.profile)
   const report = await mergeLanding(table, landing, {
     onProgress: progress.show,
+    allHours: options.allHours ?? false,
     threads: options.threads,
     memoryBytes: options.memory,
     ...(profiles !== null && { onProfile: profiles.add }),
@@ -84,7 +88,7 @@ function printReport(report: MergeReport): void {
     return
   }
   if (report.snapshot === null) {
-    print(`${report.table}: nothing to do, ${counted(objects.alreadyMerged, 'object')} already merged`)
+    print(nothingToDo(report.table, objects))
     return
   }
   const { read, ...classes } = lines

@@ -2,6 +2,7 @@ import { planMerge, type Table } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import {
+  allHoursOption,
   example,
   jsonOption,
   landingOption,
@@ -24,20 +25,28 @@ export function planCommand(): Command {
     )
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(landingOption())
+    .addOption(allHoursOption())
     .addOption(jsonOption('the plan'))
     .addOption(new Option('--quiet', 'show no progress').env('LASTWRITE_QUIET'))
     .addHelpText('after', example('lastwrite plan ./lake/orders --landing ./landing/orders'))
     .action(plan)
 }
 
-async function plan(text: string, options: OutputOptions & StoreOptions, command: Command): Promise<void> {
+interface PlanOptions extends OutputOptions {
+  readonly allHours?: true
+}
+
+async function plan(text: string, options: PlanOptions & StoreOptions, command: Command): Promise<void> {
   const table = await openTableAt(text, options)
   await planAndPrint(table, await Promise.all(landingPrefixes(command).map(toLandingPrefix)), options)
 }
 
-export async function planAndPrint(table: Table, landing: readonly string[], options: OutputOptions): Promise<void> {
+export async function planAndPrint(table: Table, landing: readonly string[], options: PlanOptions): Promise<void> {
   const progress = await showProgress(options)
-  const plan = await planMerge(table, landing, { onProgress: progress.show }).finally(progress.stop)
+  const plan = await planMerge(table, landing, {
+    onProgress: progress.show,
+    allHours: options.allHours ?? false,
+  }).finally(progress.stop)
   if (options.json) printJson(plan)
   else printPlan(plan)
 }

@@ -1,11 +1,11 @@
-// Landing objects: which there are, and what their lines say.
+// Landing objects: what their lines say.
 
 import { createHash } from 'node:crypto'
 import { partitionOfItem } from '../change/partition.ts'
 import { type ScanOptions, scanObject } from '../change/scan-object.ts'
 import type { ItemLocation, ScannedLines, ScannedObject } from '../change/scanned-lines.ts'
 import { TryAgainError } from '../errors.ts'
-import type { ListedObject, ObjectReader, ObjectStore } from '../store/object-store.ts'
+import type { ListedObject, ObjectReader } from '../store/object-store.ts'
 import { failureError } from '../store/stored-object.ts'
 import type { TableDefinition } from '../table-definition.ts'
 
@@ -23,17 +23,6 @@ export interface SkippedLanding {
   readonly object: ListedObject
   readonly reason: string
   readonly cause: 'denied' | 'missing' | 'again'
-}
-
-/** Every object under the prefixes, each once, in the order of their names: with Firehose's names, the oldest first. */
-export async function listLanding(store: ObjectStore, prefixes: readonly string[]): Promise<ListedObject[]> {
-  const objects = new Map<string, ListedObject>()
-  for (const prefix of prefixes) {
-    const listed = await store.list(prefix)
-    if (listed.kind !== 'ok') throw failureError(prefix, 'listing', listed)
-    for (const object of listed.objects) if (!object.path.endsWith('/')) objects.set(object.path, object)
-  }
-  return [...objects.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 export async function scanLanding(

@@ -14,7 +14,7 @@ import { InputError } from '../errors.ts'
 import { snapshotById } from '../iceberg/metadata.ts'
 import { liveFiles } from '../iceberg/snapshot.ts'
 import { invariant } from '../invariant.ts'
-import { listLanding } from '../landing/scan-landing.ts'
+import { listLanding } from '../landing/list-landing.ts'
 import { dropFromLedger, type LedgerEntry, readLedger, readLedgerEntries } from '../protected/ledger.ts'
 import { countPurged, purgeTombstones } from '../protected/tombstones.ts'
 import type { ListedObject } from '../store/object-store.ts'
@@ -120,7 +120,7 @@ async function purgeableUpTo(
 ): Promise<Pick<PurgeReport, 'upTo' | 'heldBackBy'>> {
   const nowS = Math.floor(environment.nowMs() / 1000)
   const horizon = nowS - definition.tombstoneDays * DAY_S
-  const ledger = await readLedger(environment.store, ledgerFiles)
+  const ledger = await readLedger(environment.store, ledgerFiles, listed)
   let oldest: ListedObject | null = null
   for (const object of listed) {
     if (ledger.has(object.path, object.etag)) continue

@@ -13,7 +13,7 @@ import { InputError, TryAgainError } from '../errors.ts'
 import type { LoadedTable, TableUpdate } from '../iceberg/catalog.ts'
 import { currentSnapshot, type Snapshot, snapshotById, type TableMetadata } from '../iceberg/metadata.ts'
 import { liveFiles } from '../iceberg/snapshot.ts'
-import { listLanding } from '../landing/scan-landing.ts'
+import { listLanding } from '../landing/list-landing.ts'
 import { readLedger, readLedgerEntries } from '../protected/ledger.ts'
 import { type ProtectedState, readStateLists } from '../protected/state-lists.ts'
 import type { Table } from '../table.ts'
@@ -90,7 +90,8 @@ export async function rollbackTable(table: Table, options: RollbackOptions): Pro
       }),
       first: backTo(metadata, target, schemaId),
       schemaId,
-      removeProperties: [PROPERTY.backfill],
+      // Without the note on the landing area the next merge lists all of it.
+      removeProperties: [PROPERTY.backfill, PROPERTY.listed],
     })
     return outcome === 'lost' ? 'lost' : report
   })
@@ -183,14 +184,13 @@ async function mergedSince(
   { ledgerFiles }: TableState,
   then: ProtectedState,
 ): Promise<RollbackReport['objects']> {
-  const before = await readLedger(store, then.ledger)
-  const since: { object: string; etag: string }[] = []
-  for await (const { object, etag } of readLedgerEntries(store, ledgerFiles)) {
-    if (!before.has(object, etag)) since.push({ object, etag })
-  }
-  const folders = [...new Set(since.map(({ object }) => object.slice(0, object.lastIndexOf('/') + 1)))]
+  const merged: { path: string; etag: string }[] = []
+  for await (const { object, etag } of readLedgerEntries(store, ledgerFiles)) merged.push({ path: object, etag })
+  const before = await readLedger(store, then.ledger, merged)
+  const since = merged.filter(({ path, etag }) => !before.has(path, etag))
+  const folders = [...new Set(since.map(({ path }) => path.slice(0, path.lastIndexOf('/') + 1)))]
   const there = new Set((await listLanding(store, folders)).map(({ path, etag }) => `${path}\0${etag}`))
-  const gone = since.filter(({ object, etag }) => !there.has(`${object}\0${etag}`)).map(({ object }) => object)
+  const gone = since.filter(({ path, etag }) => !there.has(`${path}\0${etag}`)).map(({ path }) => path)
   return { mergedSince: since.length, gone }
 }
 

@@ -10,6 +10,7 @@ import type { Column } from '../columns/column.ts'
 import { concat, sliceRows, takeRows } from '../columns/gather.ts'
 import { columnOf, valueAt } from '../columns/values.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
+import type { KeyRange } from '../parquet/key-ranges.ts'
 import type { Field, PrimitiveType } from '../primitive-type.ts'
 import type { ObjectStore } from '../store/object-store.ts'
 import { quarantinedObject } from './quarantine.ts'
@@ -36,7 +37,6 @@ export interface LedgerEntry {
 }
 
 export interface LedgerIndex {
-  readonly entries: number
   has(object: string, etag: string): boolean
 }
 
@@ -65,7 +65,8 @@ const FIELDS: readonly Field[] = [
   required(13, 'snapshot', LONG),
 ]
 
-const ROW_GROUP_ROWS = 100_000
+/** What a look at the ledger leaves unread is whole row groups. */
+const ROW_GROUP_ROWS = 16_384
 /** Each costs a run with nothing to do a request. */
 const FILES_MAX = 5
 const READS_AT_ONCE = 8
@@ -74,31 +75,48 @@ function required(id: number, name: string, type: PrimitiveType): Field {
   return { id, name, type, required: true }
 }
 
-/** What ledger files hold, by path. They never change, so a run keeps them from one look at the ledger to the next. */
+/**
+ * What ledger files say of the objects that were asked for, by path. They never change, so a run keeps it from one look at the ledger to
+ * the next; it may ask for fewer objects then, not for others.
+ */
 export type LedgerCache = Map<string, ReadonlySet<string>>
 
-/** Which objects are in the ledger; only their names and tags are read. */
+/** Which of these objects are in the ledger. Only names and tags are read, of the row groups that can hold one of them. */
 export async function readLedger(
   store: ObjectStore,
   files: readonly StateFile[],
+  objects: readonly { readonly path: string }[],
   cache: LedgerCache = new Map(),
 ): Promise<LedgerIndex> {
-  const known = await pMap(files, async (file) => cache.get(file.path) ?? (await readNamesAndTags(store, file)), {
-    concurrency: READS_AT_ONCE,
-  })
+  const asked = objects.map(({ path }) => Buffer.from(path)).sort(Buffer.compare)
+  const known = await pMap(
+    files,
+    async (file) => cache.get(file.path) ?? (await readNamesAndTags(store, file, asked)),
+    {
+      concurrency: READS_AT_ONCE,
+    },
+  )
   cache.clear()
   for (const [i, { path }] of files.entries()) cache.set(path, known[i]!)
-  return {
-    entries: known.reduce((sum, names) => sum + names.size, 0),
-    has: (object, etag) => known.some((names) => names.has(nameAndTag(object, etag))),
-  }
+  return { has: (object, etag) => known.some((names) => names.has(nameAndTag(object, etag))) }
 }
 
-async function readNamesAndTags(store: ObjectStore, file: StateFile): Promise<Set<string>> {
-  const [objects, etags] = await readStateFile(store, file, [OBJECT, ETAG])
+async function readNamesAndTags(store: ObjectStore, file: StateFile, asked: readonly Buffer[]): Promise<Set<string>> {
+  const [objects, etags] = await readStateFile(store, file, [OBJECT, ETAG], (range) => holdsAny(range, asked))
   const known = new Set<string>()
   for (let row = 0; row < objects!.rows; row++) known.add(nameAndTag(textAt(objects!, row), textAt(etags!, row)))
   return known
+}
+
+/** Whether one of the names, which ascend, lies in the range. */
+function holdsAny({ first, last }: KeyRange, names: readonly Buffer[]): boolean {
+  let [low, high] = [0, names.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (Buffer.compare(names[middle]!, first) < 0) low = middle + 1
+    else high = middle
+  }
+  return low < names.length && Buffer.compare(names[low]!, last) <= 0
 }
 
 /** Where the bad lines of a ledger file's objects lie, and the copies of those that could not be inflated. */
@@ -167,7 +185,10 @@ async function writeLedger(folder: StateFolder, parts: readonly (readonly Column
   const writer = stateFileWriter(folder, 'ledger', FIELDS, 1)
   for (let start = 0; start < order.length; start += ROW_GROUP_ROWS) {
     const end = Math.min(start + ROW_GROUP_ROWS, order.length)
-    writer.add(sorted.map((column) => sliceRows(column, start, end)))
+    writer.add(
+      sorted.map((column) => sliceRows(column, start, end)),
+      { first: nameAt(sorted[0]!, start), last: nameAt(sorted[0]!, end - 1) },
+    )
   }
   const file = await writer.finish()
   return file === null ? [] : [file]
@@ -202,6 +223,11 @@ function entryAt(columns: readonly Column[], row: number): LedgerEntry {
     quarantine: value(11) as string | null,
     snapshot: value(12) as bigint,
   }
+}
+
+/** A key of one part is its text. */
+function nameAt(objects: Column, row: number): Uint8Array {
+  return Buffer.from(textAt(objects, row))
 }
 
 function textAt(column: Column, row: number): string {

@@ -7,7 +7,7 @@ import type { Column } from '../columns/column.ts'
 import { concat } from '../columns/gather.ts'
 import { DamagedObjectError, TryAgainError } from '../errors.ts'
 import { assembleFile } from '../parquet/assemble-file.ts'
-import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
+import { type KeyRange, keyRangesEntry, keyRangesOf } from '../parquet/key-ranges.ts'
 import { type Footer, readFooter } from '../parquet/read-footer.ts'
 import { readRowGroup } from '../parquet/read-row-group.ts'
 import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
@@ -92,12 +92,18 @@ export async function openStateFile(store: ObjectStore, file: StateFile): Promis
   )
 }
 
-/** The columns of `fields` of a whole state file. */
-export async function readStateFile(store: ObjectStore, file: StateFile, fields: readonly Field[]): Promise<Column[]> {
+/** The columns of `fields` of a state file: whole, or those row groups whose range of keys is wanted, as far as the footer tells ranges. */
+export async function readStateFile(
+  store: ObjectStore,
+  file: StateFile,
+  fields: readonly Field[],
+  isWanted?: (range: KeyRange) => boolean,
+): Promise<Column[]> {
   const { source, footer } = await openStateFile(store, file)
+  const ranges = isWanted === undefined ? null : keyRangesOf(footer)
   const groups: Column[][] = []
   for (let group = 0; group < footer.rowGroups.length; group++) {
-    groups.push(await readRowGroup(source, footer, group, fields))
+    if (ranges === null || isWanted!(ranges[group]!)) groups.push(await readRowGroup(source, footer, group, fields))
   }
   const columnOf = (field: Field, at: number) =>
     concat(

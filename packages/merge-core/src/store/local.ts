@@ -57,7 +57,7 @@ export function localStore(options: LocalStoreOptions = {}): ObjectStore {
   return {
     get: (path, getOptions = {}) => orFailure(() => getFile(path, getOptions)),
     put: (path, content, mode) => orFailure(() => putFile(path, content, mode, durable)),
-    list: (prefix) => orFailure(() => listFiles(prefix)),
+    list: (prefix, { after } = {}) => orFailure(() => listFiles(prefix, after)),
     delete: (path) => orFailure(() => deleteFile(path)),
   }
 }
@@ -191,12 +191,13 @@ async function isHolderAlive(claim: string): Promise<boolean> {
   }
 }
 
-async function listFiles(prefix: string): Promise<ListResult> {
+async function listFiles(prefix: string, after: string | undefined): Promise<ListResult> {
   const { scheme, path } = parseFileLocation(prefix, parseLocation)
   const objects: ListedObject[] = []
   const folder = path.slice(0, path.lastIndexOf('/') + 1)
   await listFolder(scheme, folder, path.slice(folder.length), objects)
-  return { kind: 'ok', objects: objects.sort(byLocation) }
+  const wanted = after === undefined ? objects : objects.filter((object) => byLocation(object, { path: after }) > 0)
+  return { kind: 'ok', objects: wanted.sort(byLocation) }
 }
 
 async function listFolder(scheme: string, folder: string, start: string, into: ListedObject[]): Promise<void> {

@@ -203,7 +203,7 @@ function openStore(stored: Stored, faults: MemoryStoreOptions['faults'] & {}): M
       }
       return call('put', path, act, mode.kind)
     },
-    async list(prefix) {
+    async list(prefix, { after } = {}) {
       parseLocation(prefix)
       return call('list', prefix, (): ListResult => {
         const found = [...objects].filter(([path]) => path.startsWith(prefix))
@@ -213,7 +213,8 @@ function openStore(stored: Stored, faults: MemoryStoreOptions['faults'] & {}): M
           objectBytes: bytes.length,
           modifiedMs,
         }))
-        return { kind: 'ok', objects: listed.sort(byLocation) }
+        const wanted = after === undefined ? listed : listed.filter((object) => byLocation(object, { path: after }) > 0)
+        return { kind: 'ok', objects: wanted.sort(byLocation) }
       })
     },
     async delete(path) {

@@ -34,9 +34,9 @@ export function meteredStore(store: ObjectStore): { readonly store: ObjectStore;
         }
         return result
       },
-      list(prefix) {
+      list(prefix, options) {
         traffic.requests.list++
-        return store.list(prefix)
+        return store.list(prefix, options)
       },
       delete(path) {
         traffic.requests.delete++

@@ -53,6 +53,11 @@ export interface ListedObject {
   readonly modifiedMs: number
 }
 
+export interface ListOptions {
+  /** Starts with the prefix. */
+  readonly after?: string
+}
+
 export type ListResult = { readonly kind: 'ok'; readonly objects: ListedObject[] } | Failure
 
 /** Reads, and nothing else. */
@@ -69,8 +74,11 @@ export interface ObjectStore {
    */
   get(path: string, options?: { readonly range?: ByteRange; readonly etag?: string }): Promise<GetResult>
   put(path: string, content: Uint8Array | readonly ObjectPart[], mode: PutMode): Promise<PutResult>
-  /** Every object whose location starts with `prefix`, in ascending byte order. Nothing there is an empty list. */
-  list(prefix: string): Promise<ListResult>
+  /**
+   * Every object whose location starts with `prefix`, in ascending byte order; with `after`, only those behind that location. Nothing
+   * there is an empty list.
+   */
+  list(prefix: string, options?: ListOptions): Promise<ListResult>
   /** Deleting what is not there is `ok`. */
   delete(path: string): Promise<DeleteResult>
 }

@@ -37,6 +37,7 @@ import type {
   Failure,
   GetResult,
   ListedObject,
+  ListOptions,
   ListResult,
   ObjectPart,
   ObjectStore,
@@ -73,6 +74,8 @@ export interface S3StoreSettings {
   readonly idleMsMax?: number
   /** A call ends, with all its attempts, when it took so long; those that move many bytes get more. Default 60 s. */
   readonly callMsMax?: number
+  /** Slower connections than this are given up. Default 256. */
+  readonly bytesPerMsMin?: number
   /** Uniform in [0, 1): jitter between attempts. */
   readonly random: () => number
 }
@@ -81,8 +84,6 @@ export interface S3StoreSettings {
 const ATTEMPTS_MAX = 8
 const BACKOFF_FIRST_MS = 50
 const BACKOFF_MAX_MS = 5_000
-/** Slower connections than this are given up. */
-const BYTES_PER_MS_MIN = 256
 /** Objects up to this size are sent whole. */
 const WHOLE_BYTES_MAX = 16 * 1024 * 1024
 /** Parts of one object under way at once: they are held in memory. */
@@ -116,7 +117,8 @@ interface Answer {
 /** @throws InputError from its calls for a location that is not `s3://bucket/key`, or settings that have to be changed first */
 export function s3Store(settings: S3StoreSettings): ObjectStore {
   const { endpoint, region, credentials, expectedBucketOwner, random } = settings
-  const { concurrencyMax = 32, idleMsMax = 10_000, callMsMax = 60_000 } = settings
+  const { concurrencyMax = 32, idleMsMax = 10_000, callMsMax = 60_000, bytesPerMsMin = 256 } = settings
+  const msFor = (bytes: number): number => bytes / bytesPerMsMin
   const agent = { keepAlive: true, maxSockets: concurrencyMax }
   const client = new S3Client({
     maxAttempts: 1,
@@ -246,6 +248,8 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     // An error that comes when nobody waits for a chunk.
     body.on('error', () => {})
     try {
+      // Of an answer that is no object's, nothing else means what it says.
+      const etag = tagOf(path, output)
       const objectBytes = sizeOf(output)
       const resolved = resolveRange(path, range, objectBytes)
       if (resolved.kind !== 'ok') return resolved
@@ -260,7 +264,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
         traffic.read += chunk.length
       }
       if (filled < bytes.length) throw wrongLength(path, filled, bytes.length)
-      return { kind: 'ok', bytes, etag: tagOf(path, output), objectBytes }
+      return { kind: 'ok', bytes, etag, objectBytes }
     } finally {
       patience.signal.removeEventListener('abort', close)
       body.destroy()
@@ -394,16 +398,17 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     return got.kind === 'ok' ? got.bytes : got
   }
 
-  async function listObjects(prefix: string): Promise<ListResult> {
+  async function listObjects(prefix: string, { after }: ListOptions): Promise<ListResult> {
     const { path } = parseS3Location(prefix, parseLocation)
     const [bucket, ...rest] = path.split('/')
+    const start = after === undefined ? {} : { StartAfter: addressOf(after).Key }
     const objects: ListedObject[] = []
     let token: string | undefined
     do {
       const command: Command = new ListObjectsV2Command({
         Bucket: bucket,
         Prefix: rest.join('/'),
-        ...(token !== undefined && { ContinuationToken: token }),
+        ...(token === undefined ? start : { ContinuationToken: token }),
       })
       const page = await sendAndRead(command, 0, async (output: ListObjectsV2CommandOutput) => output)
       for (const { Key, ETag, Size, LastModified } of page.Contents ?? []) {
@@ -427,7 +432,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     unproven: async () => endpoint ?? 'Amazon S3',
     get: (path, options = {}) => orFailure(path, () => getObject(path, options.range, options.etag)),
     put: (path, content, mode) => orFailure(path, () => putObject(path, content, mode)),
-    list: (prefix) => orFailure(prefix, () => listObjects(prefix)),
+    list: (prefix, options = {}) => orFailure(prefix, () => listObjects(prefix, options)),
     delete: (path) =>
       orFailure(path, async () => {
         await send(new DeleteObjectCommand(addressOf(path)))
@@ -517,8 +522,6 @@ function timeLimit(ms: number, what: string): TimeLimit {
   }
 }
 
-const msFor = (bytes: number): number => bytes / BYTES_PER_MS_MIN
-
 function addressOf(location: string): Address {
   const { path } = parseS3Location(location, parseObjectLocation)
   const cut = path.indexOf('/')
@@ -546,7 +549,8 @@ function conditionOf(mode: PutMode): { readonly IfNoneMatch?: '*'; readonly IfMa
 /** In headers tags are quoted, in the lists of some servers they are not: here they never are. */
 function tagOf(path: string, { ETag }: { readonly ETag?: string | undefined }): string {
   if (ETag !== undefined && ETag !== '') return ETag.replace(/^"(.*)"$/, '$1')
-  throw new Error(`${path}: the server gave it no ETag, and nothing can be pinned without; use another server`)
+  const what = `${path}: the server gave it no ETag, and nothing can be pinned without; use another server`
+  throw namedError('MissingETag', what)
 }
 
 const quoted = (etag: string): string => `"${etag}"`

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TryAgainError } from '../../src/errors.ts'
@@ -10,6 +11,7 @@ import {
 } from '../../src/protected/ledger.ts'
 import type { StateFile, StateFolder } from '../../src/protected/state-file.ts'
 import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
+import { meteredStore } from '../../src/store/metered.ts'
 
 function folderOver(store: MemoryStore): StateFolder {
   let files = 0
@@ -58,6 +60,8 @@ const entryOf = (object: string): LedgerEntry => ({
   snapshot: 2n ** 62n,
 })
 
+const named = (...paths: string[]) => paths.map((path) => ({ path }))
+
 async function entriesOf(store: MemoryStore, files: readonly StateFile[]): Promise<LedgerEntry[]> {
   return Array.fromAsync(readLedgerEntries(store, files))
 }
@@ -89,8 +93,7 @@ describe('the ledger', () => {
   it('knows an object by its name and tag together', async () => {
     const store = memoryStore()
     const files = await fill(folderOver(store), [[entryOf('s3://landing/1')], [entryOf('s3://landing/2')]])
-    const ledger = await readLedger(store, files)
-    expect(ledger.entries).toBe(2)
+    const ledger = await readLedger(store, files, named('s3://landing/1', 's3://landing/3'))
     expect(ledger.has('s3://landing/1', '"a"')).toBe(true)
     expect(ledger.has('s3://landing/1', '"b"')).toBe(false)
     expect(ledger.has('s3://landing/3', '"a"')).toBe(false)
@@ -101,13 +104,34 @@ describe('the ledger', () => {
     const folder = folderOver(store)
     const files = await fill(folder, [[entryOf('s3://landing/1')], [entryOf('s3://landing/2')]])
     const cache = new Map()
-    await readLedger(store, files, cache)
+    const asked = named('s3://landing/1', 's3://landing/2', 's3://landing/3')
+    await readLedger(store, files, asked, cache)
     const more = await addToLedger(folder, files, [entryOf('s3://landing/3')])
     const before = store.log.length
-    const ledger = await readLedger(store, more.slice(1), cache)
+    const ledger = await readLedger(store, more.slice(1), asked, cache)
     const read = new Set(store.log.slice(before).map(({ path }) => path))
     expect([...read]).toEqual([more[2]!.path])
     expect([1, 2, 3].map((number) => ledger.has(`s3://landing/${number}`, '"a"'))).toEqual([false, true, true])
+  })
+
+  it('reads of a large file the stretches that can be about the objects in question', async () => {
+    const store = memoryStore()
+    // Names and tags as Firehose and S3 give them: nothing compresses them.
+    const entries = Array.from({ length: 60_000 }, (_, i) => {
+      const etag = createHash('md5').update(String(i)).digest('hex')
+      return { ...entryOf(`s3://landing/orders/2027/02/${10 + Math.floor(i / 6000)}/08/orders-1-${etag}.gz`), etag }
+    })
+    const files = await fill(folderOver(store), [entries])
+    const { store: metered, traffic } = meteredStore(store)
+    const last = entries.slice(-6000)
+    const ledger = await readLedger(
+      metered,
+      files,
+      last.map(({ object: path }) => ({ path })),
+    )
+    expect(last.every(({ object, etag }) => ledger.has(object, etag))).toBe(true)
+    expect(traffic.read).toBeLessThan(files[0]!.bytes / 2)
+    expect(traffic.requests.get).toBeLessThanOrEqual(3)
   })
 
   it('drops entries and leaves files alone that lose none', async () => {
@@ -126,7 +150,7 @@ describe('the ledger', () => {
 
   it('is empty without files, and unchanged by nothing', async () => {
     const store = memoryStore()
-    expect((await readLedger(store, [])).entries).toBe(0)
+    expect((await readLedger(store, [], named('s3://landing/1'))).has('s3://landing/1', '"a"')).toBe(false)
     expect(await addToLedger(folderOver(store), [], [])).toEqual([])
     expect(store.calls).toBe(0)
   })
@@ -135,6 +159,6 @@ describe('the ledger', () => {
     const store = memoryStore()
     const files = await fill(folderOver(store), [[entryOf('s3://landing/1')]])
     store.uproot(files[0]!.path)
-    await expect(readLedger(store, files)).rejects.toThrow(TryAgainError)
+    await expect(readLedger(store, files, named('s3://landing/1'))).rejects.toThrow(TryAgainError)
   })
 })

@@ -39,6 +39,8 @@ const UNKNOWN = new Set([
   'BadDigest',
   'IncompleteBody',
   'InternalError',
+  // An answer of 200 that has something else in it.
+  'MissingETag',
   'NoSuchUpload',
   'RequestTimeout',
   'TimeoutError',
