@@ -33,6 +33,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'say why a row is what it is',
     load: async () => (await import('./cli/why.ts')).whyCommand(),
   },
+  replay: {
+    summary: 'land again what failed on its way, or was quarantined',
+    load: async () => (await import('./cli/replay.ts')).replayCommand(),
+  },
   maintain: {
     summary: 'expire, purge and clean: the daily job',
     load: async () => (await import('./cli/maintain.ts')).maintainCommand(),

@@ -189,6 +189,8 @@ const FLAG_VARIABLES = [
   'LASTWRITE_NO_FSYNC',
   'LASTWRITE_REAPPLY',
   'LASTWRITE_SKIP',
+  'LASTWRITE_QUARANTINE',
+  'LASTWRITE_ACCEPT_BELOW_WATERMARK',
 ]
 
 /** Commander takes a flag for given wherever its variable is set, but `LASTWRITE_JSON=0` says no. */

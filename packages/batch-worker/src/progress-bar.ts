@@ -1,14 +1,13 @@
-import type { MergeProgress } from '@lastwrite/merge-core'
 import { Presets, SingleBar } from 'cli-progress'
-import type { ProgressDisplay } from './progress.ts'
+import type { Progress, ProgressDisplay } from './progress.ts'
 
 /** On a terminal's standard error; `wordsOf` says how far it is. */
-export function progressBar(wordsOf: (progress: MergeProgress) => string): ProgressDisplay {
+export function progressBar(wordsOf: (progress: Progress) => string): ProgressDisplay {
   const bar = new SingleBar(
     { format: '{step} {bar} {words}', stream: process.stderr, clearOnComplete: true, hideCursor: true },
     Presets.shades_classic,
   )
-  let step: MergeProgress['step'] | null = null
+  let step: Progress['step'] | null = null
   return {
     show: (progress) => {
       const { done, total } = progress.step === 'commit' ? { done: 0, total: 1 } : progress

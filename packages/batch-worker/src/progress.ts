@@ -1,12 +1,14 @@
-// Shows how far a merge is: a bar on a terminal; elsewhere a line now and then, and none for a merge that is soon done.
+// Shows how far a command is: a bar on a terminal; elsewhere a line now and then, and none for one that is soon done.
 
-import type { MergeProgress } from '@lastwrite/merge-core'
+import type { MergeProgress, ReplayProgress } from '@lastwrite/merge-core'
 import { count, warn } from './print.ts'
 
 const LINE_EVERY_MS = 10_000
 
+export type Progress = MergeProgress | ReplayProgress
+
 export interface ProgressDisplay {
-  readonly show: (progress: MergeProgress) => void
+  readonly show: (progress: Progress) => void
   readonly stop: () => void
 }
 
@@ -29,7 +31,7 @@ function progressLines(): ProgressDisplay {
   }
 }
 
-function wordsOf(progress: MergeProgress): string {
+function wordsOf(progress: Progress): string {
   if (progress.step === 'commit') return `attempt ${progress.attempt}`
   return `${count(progress.done)} of ${count(progress.total)} ${progress.unit}`
 }

@@ -24,17 +24,23 @@ export function toPath(location: string): string {
   return location.slice('file://'.length)
 }
 
+/** As {@link toPrefix}, of `--landing`. */
+export function toLandingPrefix(text: string): Promise<string> {
+  return toPrefix('landing', text)
+}
+
 /**
- * The location of a landing folder, with the slash that keeps a neighbour of longer name out. Throws an InputError where there
- * is none: a mistyped folder would otherwise look like one in which nothing has landed.
+ * The location of the folder that an option names, with the slash that keeps a neighbour of longer name out. Throws an InputError where
+ * there is none: a mistyped folder would otherwise look like one in which nothing lies.
  */
-export async function toLandingPrefix(text: string): Promise<string> {
+export async function toPrefix(option: string, text: string): Promise<string> {
   const location = toLocation(text)
   // S3 has no folders that could be missing: the merge warns where it finds no object.
   if (location.startsWith('s3://')) return withSlash(location)
   const found = await stat(toPath(location)).catch(() => null)
-  if (found === null) throw new InputError(`landing ${text}: no such folder; correct --landing, or create the folder`)
-  if (!found.isDirectory()) throw new InputError(`landing ${text}: is a file; give the folder that it lies in`)
+  if (found === null)
+    throw new InputError(`${option} ${text}: no such folder; correct --${option}, or create the folder`)
+  if (!found.isDirectory()) throw new InputError(`${option} ${text}: is a file; give the folder that it lies in`)
   return withSlash(location)
 }
 
