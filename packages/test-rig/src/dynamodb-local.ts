@@ -1,0 +1,59 @@
+// DynamoDB Local, and calls to it in DynamoDB's own JSON: as on the wire, so that no value passes through a client's types.
+
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { dynamodbLocalFolder } from '../../../scripts/parts.ts'
+import { answering, freePort, runningProcess } from '../../merge-core/interop/s3-servers.ts'
+
+export interface DynamoDBLocal {
+  /** Calls an operation of DynamoDB or DynamoDB Streams: `call('PutItem', { TableName, Item })`. */
+  call<Output>(operation: string, input: object): Promise<Output>
+  stop(): Promise<void>
+}
+
+/** An answer that says no. */
+export class DynamoDBError extends Error {
+  /** `ConditionalCheckFailedException` */
+  override readonly name: string
+
+  constructor(name: string, message: string) {
+    super(message)
+    this.name = name
+  }
+}
+
+const STREAM_OPERATIONS = new Set(['DescribeStream', 'GetShardIterator', 'GetRecords', 'ListStreams'])
+
+export async function startDynamoDBLocal(): Promise<DynamoDBLocal> {
+  const port = await freePort()
+  const jars = join(dynamodbLocalFolder, '*')
+  const java = ['-Xmx1g', `-Djava.library.path=${dynamodbLocalFolder}`, '-cp', jars]
+  const server = ['-inMemory', '-sharedDb', '-disableTelemetry', '-port', String(port)]
+  const child = spawn('java', [...java, 'software.amazon.dynamodb.services.local.main.ServerRunner', ...server], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const running = runningProcess(child)
+  const url = `http://127.0.0.1:${port}`
+  await answering(url, running)
+  return {
+    async call(operation, input) {
+      const api = STREAM_OPERATIONS.has(operation) ? 'DynamoDBStreams_20120810' : 'DynamoDB_20120810'
+      const answer = await fetch(url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/x-amz-json-1.0',
+          'x-amz-target': `${api}.${operation}`,
+          // It wants to see one, and checks nothing.
+          authorization:
+            'AWS4-HMAC-SHA256 Credential=rig/20261122/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+        },
+        body: JSON.stringify(input),
+      })
+      const text = await answer.text()
+      const output = text === '' ? {} : JSON.parse(text)
+      if (answer.ok) return output
+      throw new DynamoDBError(String(output.__type).split('#').at(-1)!, output.message ?? output.Message ?? text)
+    },
+    stop: running.stop,
+  }
+}
