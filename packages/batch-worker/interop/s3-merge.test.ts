@@ -134,6 +134,32 @@ describeWithServers(['versitygw'], 'lastwrite on versitygw', () => {
     expect(requests.get + requests.list).toBeLessThanOrEqual(10)
   })
 
+  it('begins its listing behind the hours that are closed', async () => {
+    const bucket = await server.newBucket()
+    space.write('hours.json', ORDERS_DEFINITION)
+    await lastwrite('init', `${bucket}/orders`, '--definition', 'hours.json', '--quiet')
+    const [closed, open] = [1050, 50]
+    const hourMs = 3600 * 1000
+    const objects = Array.from({ length: closed + open }, (_, i) => {
+      const agoMs = (i < closed ? 50 + (i % 280) : i % 47) * hourMs
+      const hour = new Date(Date.now() - agoMs).toISOString().slice(0, 13).replaceAll(/[-T]/g, '/')
+      return { path: `${bucket}/landing/${hour}/${i}`, pk: `order-${i}` }
+    })
+    const line = (pk: string) => Buffer.from(changeLine({ sequence: '100', pk, item: { items: { N: '1' } } }))
+    await Promise.all(objects.map(({ path, pk }) => s3.put(path, line(pk), { kind: 'create' })))
+    const merge = async () => {
+      const store = server.openStore()
+      const table = await openTable(`${bucket}/orders`, nodeEnvironment(store))
+      return { ...(await mergeLanding(table, [`${bucket}/landing/`])), lists: store.traffic!.requests.list }
+    }
+    const whole = await merge()
+    expect(whole.objects).toMatchObject({ listed: closed + open, openSince: null, merged: closed + open })
+    const idle = await merge()
+    expect(idle).toMatchObject({ snapshot: null, objects: { listed: open, alreadyMerged: open } })
+    // Three of the table's metadata: when it is opened, before and after the listing.
+    expect(idle.lists).toBe(3 + 1)
+  })
+
   it('says what is wrong with a bucket that does not exist', async () => {
     space.write('none.json', ORDERS_DEFINITION)
     const words = ['init', 's3://lastwrite-no-such-bucket/orders', '--definition', 'none.json']

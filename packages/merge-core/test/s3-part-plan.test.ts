@@ -28,6 +28,32 @@ function content(planned: readonly UploadedPart[]): Uint8Array {
 const lengthOf = (planned: UploadedPart): number =>
   planned.kind === 'copy' ? planned.end - planned.start : planned.bytes
 
+/** By every way to cut the object at any byte into parts of either kind. */
+function fewestUploaded(parts: readonly ObjectPart[]): number {
+  /** Where each byte comes from; null for one at hand. */
+  const sources = parts.flatMap((each) =>
+    Array.from({ length: bytesOf(each).length }, (_, i) =>
+      each.kind === 'copy' ? `${each.from} ${each.start + i}` : null,
+    ),
+  )
+  const isOneStretch = (start: number, end: number) => {
+    const [from, at] = sources[start]?.split(' ') ?? []
+    return sources.slice(start, end).every((source, i) => from !== undefined && source === `${from} ${Number(at) + i}`)
+  }
+  const fewest = [0]
+  for (let end = 1; end <= sources.length; end++) {
+    fewest[end] = Number.POSITIVE_INFINITY
+    for (let start = Math.max(0, end - LIMITS.copyBytesMax); start < end; start++) {
+      const length = end - start
+      const canCopy = length >= LIMITS.partBytesMin && isOneStretch(start, end)
+      const canUpload = length <= LIMITS.uploadBytesMax && (length >= LIMITS.partBytesMin || end === sources.length)
+      if (canCopy) fewest[end] = Math.min(fewest[end]!, fewest[start]!)
+      if (canUpload) fewest[end] = Math.min(fewest[end]!, fewest[start]! + length)
+    }
+  }
+  return fewest.at(-1)!
+}
+
 const bytes = (length: number): ObjectPart => ({ kind: 'bytes', bytes: new Uint8Array(length) })
 const copy = (start: number, end: number): ObjectPart => ({ kind: 'copy', from: 'a', etag: '1', start, end })
 
@@ -46,6 +72,17 @@ describe('the parts of an upload', () => {
     )
   })
 
+  it('upload as few bytes as S3 allows, in any row of stretches and bytes', () => {
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 7 }), (parts) => {
+        const planned = planParts(parts, LIMITS)
+        const uploaded = planned.reduce((sum, each) => sum + (each.kind === 'upload' ? each.bytes : 0), 0)
+        expect(uploaded).toBe(fewestUploaded(parts))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
   it('copy a stretch that is long enough whole, and what follows it in its object with it', () => {
     expect(planParts([copy(0, 3), copy(3, 12)], LIMITS)).toEqual([copy(0, 12)])
     expect(planParts([copy(0, 12), copy(20, 40)], LIMITS)).toEqual([copy(0, 12), copy(20, 40)])
@@ -60,6 +97,14 @@ describe('the parts of an upload', () => {
   it('upload a stretch of which too little would be left', () => {
     expect(planParts([bytes(2), copy(0, 7)], LIMITS)).toMatchObject([{ kind: 'upload', bytes: 9 }])
     expect(planParts([copy(0, 4), bytes(1)], LIMITS)).toMatchObject([{ kind: 'upload', bytes: 5 }])
+  })
+
+  it('take the end of the stretch before where the one behind has nothing to spare', () => {
+    expect(planParts([copy(0, 20), bytes(2), copy(30, 35)], LIMITS)).toMatchObject([
+      copy(0, 17),
+      { kind: 'upload', bytes: 5 },
+      copy(30, 35),
+    ])
   })
 
   it('are none for nothing', () => {
