@@ -107,6 +107,17 @@ describe('the parts of an upload', () => {
     ])
   })
 
+  it('leave a stretch to be uploaded where that lets a longer one be copied', () => {
+    const parts = [copy(0, 5), bytes(1), copy(10, 19), bytes(1), copy(30, 36)]
+    expect(planParts(parts, LIMITS)).toMatchObject([
+      { kind: 'upload', bytes: 6 },
+      copy(10, 15),
+      { kind: 'upload', bytes: 5 },
+      copy(30, 36),
+    ])
+    expect(fewestUploaded(parts)).toBe(11)
+  })
+
   it('are none for nothing', () => {
     expect(planParts([], LIMITS)).toEqual([])
     expect(planParts([bytes(0), copy(7, 7)], LIMITS)).toEqual([])
