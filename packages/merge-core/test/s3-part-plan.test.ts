@@ -108,10 +108,10 @@ describe('the parts of an upload', () => {
   })
 
   it('leave a stretch to be uploaded where that lets a longer one be copied', () => {
-    const parts = [copy(0, 5), bytes(1), copy(10, 19), bytes(1), copy(30, 36)]
+    const parts = [copy(0, 5), bytes(1), copy(10, 20), bytes(1), copy(30, 36)]
     expect(planParts(parts, LIMITS)).toMatchObject([
       { kind: 'upload', bytes: 6 },
-      copy(10, 15),
+      copy(10, 16),
       { kind: 'upload', bytes: 5 },
       copy(30, 36),
     ])
