@@ -29,6 +29,8 @@ export interface SnapshotCommit {
   readonly first?: readonly TableUpdate[]
   /** The schema of the snapshot, where `first` makes another one current. */
   readonly schemaId?: number
+  /** Properties beside those of the protected state. */
+  readonly properties?: Readonly<Record<string, string>>
   /** Names of properties that go. */
   readonly removeProperties?: readonly string[]
 }
@@ -79,6 +81,7 @@ export async function commitSnapshot(
   ])
   const properties = {
     ...proven,
+    ...commit.properties,
     ...stateProperties(protectedState),
     [PROPERTY.commitId]: commitId,
     [PROPERTY.snapshot]: `${snapshotId} ${snapshot['sequence-number']}`,

@@ -28,6 +28,8 @@ import type { TableDefinition } from './table-definition.ts'
 export interface GroupedBatch {
   /** Epoch seconds: stored rows from before lose to any change. Only an authoritative export overrules rows. */
   readonly overrulesBefore?: number | null
+  /** Of each line 0, or the class of one that takes no part. */
+  readonly excluded?: Uint8Array
   /** What the items were read by. */
   readonly definition: TableDefinition
   readonly landing: readonly LandedObject[]

@@ -1,3 +1,6 @@
+export { type BackfillOptions, type BackfillProgressStep, backfillTable } from './backfill.ts'
+export type { BackfillReport } from './backfill-report.ts'
+export type { BackfillSource } from './backfill-source.ts'
 export type { Environment } from './environment.ts'
 export { DamagedObjectError, InputError, TryAgainError } from './errors.ts'
 export type { LentStorage } from './iceberg/lent-storage.ts'

@@ -87,7 +87,7 @@ export async function mergeBatch(
   hooks: BatchHooks,
 ): Promise<MergedBatch> {
   const createFile = fileCreator(table, state, fileNames)
-  const excluded = new Uint8Array(batch.lines.count)
+  const excluded = batch.excluded?.slice() ?? new Uint8Array(batch.lines.count)
   const damaged: DamagedObjectError[] = []
   for (;;) {
     const routed = await routeBatch(table, state, batch, excluded, hooks)

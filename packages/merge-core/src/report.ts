@@ -130,7 +130,7 @@ export function addCounts<Counts extends object>(sum: Counts, more: Readonly<Rec
   for (const name of Object.keys(counts)) counts[name]! += more[name as keyof Counts]
 }
 
-function addMisfits(sum: MergeReport['misfits'], more: ReadonlyMap<string, number>): void {
+export function addMisfits(sum: MergeReport['misfits'], more: ReadonlyMap<string, number>): void {
   for (const [misfit, count] of more) {
     const cut = misfit.lastIndexOf(':')
     const attribute = misfit.slice(0, cut)

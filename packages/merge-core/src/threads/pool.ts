@@ -55,6 +55,8 @@ export function threadPool(
     readLanding: (object, definition) =>
       run({ kind: 'read-landing', object, definition }, { ...store, createFile: noFile }),
     mergeFiles: (task, createFile) => run({ kind: 'merge-files', task }, { ...store, createFile }),
+    splitBaseline: (task, createFile) => run({ kind: 'split-baseline', task }, { ...store, createFile }),
+    readRun: (task) => run({ kind: 'read-run', task }, { ...store, createFile: noFile }),
     endProfiles: async () => {
       const tasks = pool.threads.length
       const meeting: Meeting = { arrived: new Int32Array(new SharedArrayBuffer(4)), tasks }

@@ -1,15 +1,25 @@
 // The program of a thread: does one task at a time, with the store of the thread that gave it out.
 
 import { type MessagePort, workerData } from 'node:worker_threads'
+import type { ReadRunTask } from '../baseline/baseline-lines.ts'
 import type { ListedObject } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { startProfile } from './profiler.ts'
 import { storeAt } from './task-port.ts'
-import { doMergeFiles, type MergeFilesTask, readSharedLanding } from './workers.ts'
+import {
+  doMergeFiles,
+  type MergeFilesTask,
+  readSharedLanding,
+  readSharedRun,
+  type SplitTask,
+  splitBaseline,
+} from './workers.ts'
 
 export type Task =
   | { readonly kind: 'read-landing'; readonly object: ListedObject; readonly definition: TableDefinition }
   | { readonly kind: 'merge-files'; readonly task: MergeFilesTask }
+  | { readonly kind: 'split-baseline'; readonly task: SplitTask }
+  | { readonly kind: 'read-run'; readonly task: ReadRunTask }
   | { readonly kind: 'end-profile'; readonly meeting: Meeting }
 
 /** One task for each thread of a pool: `arrived` counts them up to `tasks`. None goes on before the last is there. */
@@ -32,6 +42,8 @@ export default async function run({ task, port }: { readonly task: Task; readonl
       await meet(task.meeting)
       return endProfile!()
     }
+    if (task.kind === 'split-baseline') return splitBaseline(task.task, { store, createFile: store.createFile })
+    if (task.kind === 'read-run') return readSharedRun(store, task.task)
     return doMergeFiles(task.task, { store, createFile: store.createFile })
   })
 }

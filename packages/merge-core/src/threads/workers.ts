@@ -1,5 +1,8 @@
 // Who does the work of a merge: this thread, or a pool of others (pool.ts). Both do the same.
 
+import { type ReadRunTask, readRunLines } from '../baseline/baseline-lines.ts'
+import { type SplitExportTask, type SplitFile, splitExportFile } from '../baseline/split-baseline.ts'
+import type { LandedLines } from '../change/lines.ts'
 import type { StoredFile } from '../files/locate.ts'
 import type { MergeContext, TableLayout } from '../files/merge-context.ts'
 import { type MergeResult, mergeFiles } from '../files/merge-files.ts'
@@ -19,11 +22,16 @@ export interface MergeFilesTask {
   readonly changes: TaskChanges
 }
 
+/** A file of a baseline that is to become sorted runs. */
+export type SplitTask = SplitExportTask
+
 export interface Workers {
   /** How many tasks run at a time. */
   readonly width: number
   readLanding(object: ListedObject, definition: TableDefinition): Promise<LandedObject | SkippedLanding>
   mergeFiles(task: MergeFilesTask, createFile: MergeContext['createFile']): Promise<MergeResult>
+  splitBaseline(task: SplitTask, createFile: MergeContext['createFile']): Promise<SplitFile>
+  readRun(task: ReadRunTask): Promise<LandedLines>
 }
 
 /** @param sharesLines whether other threads may be given the lines that are read */
@@ -34,6 +42,8 @@ export function inThisThread(store: ObjectReader, sharesLines: boolean): Workers
       ? (object, definition) => readSharedLanding(store, object, definition)
       : (object, definition) => readLanding(store, object, definition),
     mergeFiles: (task, createFile) => doMergeFiles(task, { store, createFile }),
+    splitBaseline: (task, createFile) => splitBaseline(task, { store, createFile }),
+    readRun: sharesLines ? (task) => readSharedRun(store, task) : (task) => readRunLines(store, task),
   }
 }
 
@@ -45,6 +55,15 @@ export async function readSharedLanding(
 ): Promise<LandedObject | SkippedLanding> {
   const landed = await readLanding(store, object, definition)
   return 'reason' in landed ? landed : { ...landed, lines: shared(landed.lines) }
+}
+
+export function splitBaseline(task: SplitTask, { store, createFile }: Pick<MergeContext, 'store' | 'createFile'>) {
+  return splitExportFile(store, task, createFile)
+}
+
+/** As readSharedLanding. */
+export async function readSharedRun(store: ObjectReader, task: ReadRunTask): Promise<LandedLines> {
+  return shared(await readRunLines(store, task))
 }
 
 export function doMergeFiles(
