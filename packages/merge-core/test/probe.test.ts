@@ -59,6 +59,13 @@ describe('the probe of a store', () => {
       'does not exist',
     ],
     [
+      'does not find what was just created',
+      serverWith(async (real, path, content, mode) =>
+        mode.kind === 'replace' ? { kind: 'missing' } : real.put(path, content, mode),
+      ),
+      'just created',
+    ],
+    [
       'answers ok to a replace and does not write',
       serverWith(async (real, path, content, mode) => {
         const standing = await real.get(path)

@@ -12,7 +12,7 @@
 import type { Environment } from '../environment.ts'
 import { DamagedObjectError, InputError } from '../errors.ts'
 import type { Failure, ObjectStore } from '../store/object-store.ts'
-import { compareStored, failureError, storeLocation } from '../store/stored-object.ts'
+import { compareStored, createWhenTaken, failureError, storeLocation } from '../store/stored-object.ts'
 import {
   type Catalog,
   type CommitResult,
@@ -101,7 +101,7 @@ export function fileCatalog(store: ObjectStore, location: string, environment: E
     const { bytes, suffix } = encodeMetadata(metadata)
     const version = { number, path: `${folder}/v${number}${suffix}` }
     const table = { metadata, metadataLocation: version.path }
-    const written = await store.put(version.path, bytes, { kind: 'create' })
+    const written = await createWhenTaken(store, version.path, bytes)
     if (written.kind === 'ok') return settle(version, table)
     if (written.kind !== 'unknown' && written.kind !== 'conflict') return { kind: 'failed', failure: written }
     // A conflict may be our own success: a store's client may have sent the request again.

@@ -48,7 +48,9 @@ export async function probeStore(store: ObjectStore, server: string, folder: str
     const again = settled(folder, await put('once', 'second', CREATE))
     check(again === 'conflict' && (await stands('once', 'first')), 'an object that exists was created again')
 
-    const second = etagOf(folder, await put('once', 'second', { kind: 'replace', etag: first }))
+    const replacing = await put('once', 'second', { kind: 'replace', etag: first })
+    check(replacing.kind !== 'missing', 'an object that was just created is not there to be replaced')
+    const second = etagOf(folder, replacing)
     check(await stands('once', 'second'), 'a replace by the right tag did not write')
     const stale = settled(folder, await put('once', 'third', { kind: 'replace', etag: first }))
     check(stale === 'conflict' && (await stands('once', 'second')), 'a replace by a stale tag was not refused')

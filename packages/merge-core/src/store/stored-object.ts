@@ -2,6 +2,7 @@
 
 import { DamagedObjectError, InputError, TryAgainError } from '../errors.ts'
 import type { Failure, ObjectPart, ObjectStore, PutResult } from './object-store.ts'
+import { bytesOf } from './s3/part-plan.ts'
 
 /**
  * A location in a store's terms. Other engines write `file:/x` and `/x` for `file:///x`, and `s3a://` or `s3n://` for `s3://`;
@@ -29,8 +30,8 @@ const CREATE_ATTEMPTS_MAX = 3
 const THROTTLED_ATTEMPTS_MAX = 8
 
 /**
- * Creates an object whose name nobody else uses (it carries a UUID), so that it can be sent again where the answer was lost. That it
- * exists is a success if it has these very bytes, or if it is made of parts and was sent before.
+ * Creates an object whose name nobody else uses (it carries a UUID), so that it can be sent again where nobody knows whether it acted, or
+ * where a conflict was told and nothing stands there. That it exists is a success if it has this content (see compareStored).
  */
 export async function createObject(
   store: ObjectStore,
@@ -40,20 +41,29 @@ export async function createObject(
   for (let attempt = 1; ; attempt++) {
     const result = await createWhenTaken(store, path, content)
     if (result.kind === 'ok') return
+    if (result.kind === 'missing') throw failureError(await missingSource(store, content), 'copying', result)
     if (result.kind !== 'unknown' && result.kind !== 'conflict') throw failureError(path, 'writing', result)
-    if (content instanceof Uint8Array) {
-      const standing = await compareStored(store, path, content)
-      if (standing.kind === 'same') return
-      if (standing.kind === 'other') throw nameTaken(path)
-    } else if (result.kind === 'conflict') {
-      if (attempt === 1) throw nameTaken(path)
-      return
+    const standing = await compareStored(store, path, content)
+    if (standing.kind === 'same') return
+    if (standing.kind === 'other') {
+      throw new Error(`${path}: exists with other content, although its name is to be unique`)
     }
     if (attempt < CREATE_ATTEMPTS_MAX) continue
     throw new TryAgainError(`${path}: writing failed ${CREATE_ATTEMPTS_MAX} times; run again`, {
       cause: 'cause' in result ? result.cause : undefined,
     })
   }
+}
+
+/** Of a create nothing can be missing but what it copies from. */
+async function missingSource(store: ObjectStore, content: Uint8Array | readonly ObjectPart[]): Promise<string> {
+  const copies = content instanceof Uint8Array ? [] : content.filter((part) => part.kind === 'copy')
+  const sources = [...new Set(copies.map(({ from }) => from))]
+  for (const source of sources) {
+    const { kind } = await store.get(source, { range: { suffix: 1 } })
+    if (kind === 'missing') return source
+  }
+  return sources.join(', ')
 }
 
 /** Creates an object whose name says what it holds: one that stands is the same, whoever made it and however it is compressed. */
@@ -70,8 +80,8 @@ export async function createByContent(
   }
 }
 
-/** What was throttled was not done, and a store that throttles answers when it is time to ask again. */
-async function createWhenTaken(
+/** Creates once: what was throttled was not done, and a store that throttles answers when it is time to ask again. */
+export async function createWhenTaken(
   store: ObjectStore,
   path: string,
   content: Uint8Array | readonly ObjectPart[],
@@ -82,20 +92,26 @@ async function createWhenTaken(
   }
 }
 
-function nameTaken(path: string): Error {
-  return new Error(`${path}: exists with other content, although its name is to be unique`)
-}
-
 /** What is known to stand at a path, held against the bytes that were sent there. */
 export type Standing =
   | { readonly kind: 'same' | 'other' | 'missing' }
   | { readonly kind: 'unreadable'; readonly failure: Failure }
 
-export async function compareStored(store: ObjectStore, path: string, bytes: Uint8Array): Promise<Standing> {
-  const stored = await store.get(storeLocation(path))
+/** Of content that is made of parts the length and the last part, which in a Parquet file says where all the rest lies, and its bounds. */
+export async function compareStored(
+  store: ObjectStore,
+  path: string,
+  content: Uint8Array | readonly ObjectPart[],
+): Promise<Standing> {
+  const parts = content instanceof Uint8Array ? [{ kind: 'bytes' as const, bytes: content }] : content
+  const last = parts.at(-1)
+  const end = last?.kind === 'bytes' ? last.bytes : new Uint8Array(0)
+  const stored = await store.get(storeLocation(path), { range: { suffix: end.length } })
   if (stored.kind === 'missing') return { kind: 'missing' }
   if (stored.kind !== 'ok') return { kind: 'unreadable', failure: stored }
-  return { kind: Buffer.compare(stored.bytes, bytes) === 0 ? 'same' : 'other' }
+  const bytes = parts.reduce((sum, part) => sum + bytesOf(part), 0)
+  const isSame = stored.objectBytes === bytes && Buffer.compare(stored.bytes, end) === 0
+  return { kind: isSame ? 'same' : 'other' }
 }
 
 /** The error for a call that had to succeed. `doing`: reading, writing, listing … */

@@ -321,6 +321,15 @@ describe('a commit stands', () => {
     expect(textAt(store, HINT)).toBe('2')
   })
 
+  it('although the store throttles at first, which then has not acted', async () => {
+    const { store, catalog, table } = await created()
+    const failure = { kind: 'throttled', cause: new Error('SlowDown') } as const
+    store.inject({ path: 'v2.', operation: 'put', times: 3, fault: { kind: 'fail', failure } })
+    expect((await advance(catalog, table, 7n)).kind).toBe('committed')
+    store.inject({ path: 'v3.', operation: 'put', times: 100, fault: { kind: 'fail', failure } })
+    expect(await advance(catalog, (await catalog.load())!, 8n)).toEqual({ kind: 'failed', failure })
+  })
+
   it('although a client that sent it twice reports its own success as a conflict', async () => {
     const { store, catalog, table } = await created()
     const sentTwice = creating(store, async (create) => {
