@@ -77,6 +77,7 @@ describe('a conditional put to S3', () => {
     ['503 SlowDown', error(503, 'SlowDown'), 'throttled'],
     ['429 without a body', answer(429), 'throttled'],
     ['500 InternalError', error(500, 'InternalError'), 'unknown'],
+    ['200 without an ETag', answer(200), 'unknown'],
     ['502 of a proxy', answer(502, '<html>Bad Gateway</html>'), 'unknown'],
     ['400 RequestTimeout', error(400, 'RequestTimeout'), 'unknown'],
     ['a reset connection', reset, 'unknown'],
@@ -118,6 +119,7 @@ describe('a read from S3', () => {
   it.each([
     ['503 SlowDown', error(503, 'SlowDown'), 'throttled'],
     ['500 InternalError', error(500, 'InternalError'), 'unknown'],
+    ['InternalError inside an answer of 200', error(200, 'InternalError'), 'unknown'],
     ['a reset connection', reset, 'unknown'],
     ['an answer that is cut', cut, 'unknown'],
     ['another checksum', answer(200, letters, { etag: '"1"', 'x-amz-checksum-crc32': 'AAAAAA==' }), 'corrupt'],
@@ -167,12 +169,23 @@ describe('an object made of parts', () => {
   const objectBytes = 6 * 1024 * 1024 + letters.length
   const completed = answer(200, '<CompleteMultipartUploadResult><ETag>"2"</ETag></CompleteMultipartUploadResult>')
 
+  /** An object of one byte's value. */
+  const rangeOf =
+    (value: number): Respond =>
+    (response, request) => {
+      const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range!)!
+      const body = Buffer.alloc(Number(end) + 1 - Number(start), value)
+      answer(206, body, { etag: '"1"', 'content-range': `bytes ${start}-${end}/${objectBytes}` })(response, request)
+    }
+  const zeros = rangeOf(0)
+
   /** A server that does all, but for what is given. */
   const upload = (given: {
     readonly copy?: Respond[]
     readonly complete?: Respond
     readonly head?: Respond
     readonly part?: Respond
+    readonly read?: Respond
   }): Respond => {
     const copies = [...(given.copy ?? [])]
     const copied = answer(200, '<CopyPartResult><ETag>"c"</ETag></CopyPartResult>')
@@ -187,6 +200,7 @@ describe('an object made of parts', () => {
         const head = answer(200, '', { etag: '"2"', 'content-length': String(objectBytes) })
         return (given.head ?? head)(response, request)
       }
+      if (method === 'GET') return (given.read ?? zeros)(response, request)
       if (method === 'DELETE') return answer(204)(response, request)
       if (request.headers['x-amz-copy-source'] !== undefined) return (copies.shift() ?? copied)(response, request)
       return (given.part ?? answer(200, '', { etag: '"p"' }))(response, request)
@@ -212,6 +226,22 @@ describe('an object made of parts', () => {
   it('is corrupt where its length is not that of its parts', async () => {
     respond = upload({ head: answer(200, '', { etag: '"2"', 'content-length': '17' }) })
     expect((await open().put(PATH, parts, CREATE)).kind).toBe('corrupt')
+  })
+
+  it('is corrupt where a copied part begins with other bytes than its source', async () => {
+    const shifted: Respond = (response, request) =>
+      (request.url!.startsWith('/lake/data/a.parquet') ? rangeOf(1) : zeros)(response, request)
+    respond = upload({ read: shifted })
+    const put = await open().put(PATH, parts, CREATE)
+    expect(put).toMatchObject({
+      kind: 'corrupt',
+      cause: { message: expect.stringMatching(/other bytes at 0 than .*é\+1/) },
+    })
+    const reads = requests.filter(({ method }) => method === 'GET')
+    expect(reads.map(({ headers }) => [headers['if-match'], headers.range])).toEqual([
+      ['"2"', 'bytes=0-63'],
+      ['"1"', 'bytes=0-63'],
+    ])
   })
 
   it('goes on after a copy that was throttled inside an answer of 200', async () => {

@@ -46,7 +46,7 @@ import type {
 } from './object-store.ts'
 import { concurrencyLimit } from './s3/concurrency-limit.ts'
 import { failureOf } from './s3/outcome.ts'
-import { bytesOf, planParts, S3_LIMITS, S3_PARTS_MAX, type UploadedPart } from './s3/part-plan.ts'
+import { bytesOf, planParts, S3_LIMITS, S3_PARTS_MAX, seamsOf, type UploadedPart } from './s3/part-plan.ts'
 import { noTraffic, type RequestCounts } from './traffic.ts'
 
 export interface S3Credentials {
@@ -338,7 +338,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
       }
       const complete = { ...upload, ...conditionOf(mode), MultipartUpload: { Parts: sent as { ETag: string }[] } }
       const etag = tagOf(path, await send(new CompleteMultipartUploadCommand(complete)))
-      return await verifyLength(path, etag, objectBytes)
+      return await verify(path, etag, objectBytes, planned)
     } catch (error) {
       await abandon(upload)
       throw error
@@ -371,13 +371,36 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     return { PartNumber, ETag: quoted(tagOf(part.from, copied.CopyPartResult ?? {})) }
   }
 
-  /** A server that took another range than it was told would go unseen: no answer so far told a length. */
-  async function verifyLength(path: string, etag: string, objectBytes: number): Promise<PutResult> {
-    const command = new HeadObjectCommand({ ...addressOf(path), IfMatch: quoted(etag) })
-    const { ContentLength } = await send(command)
-    if (ContentLength === objectBytes) return { kind: 'ok', etag, objectBytes }
-    const what = `${path}: put together of parts it has ${ContentLength} bytes instead of ${objectBytes}`
-    return { kind: 'corrupt', cause: new Error(what) }
+  /**
+   * A server that took another range than it was told would go unseen: no answer so far told a length. Where each copied part begins at
+   * its place and the whole has its length, each part has its own.
+   */
+  async function verify(
+    path: string,
+    etag: string,
+    objectBytes: number,
+    planned: readonly UploadedPart[],
+  ): Promise<PutResult> {
+    const corrupt = (what: string): PutResult => ({
+      kind: 'corrupt',
+      cause: new Error(`${path}: put together of parts it ${what}`),
+    })
+    const { ContentLength } = await send(new HeadObjectCommand({ ...addressOf(path), IfMatch: quoted(etag) }))
+    if (ContentLength !== objectBytes) return corrupt(`has ${ContentLength} bytes instead of ${objectBytes}`)
+    const seams = await pMap(
+      seamsOf(planned),
+      async ({ at, part: { from, etag: sourceTag, start }, bytes }): Promise<PutResult | null> => {
+        const copied = await getObject(path, { start: at, end: at + bytes }, etag)
+        if (copied.kind !== 'ok') return copied
+        const source = await getObject(from, { start, end: start + bytes }, sourceTag)
+        if (source.kind !== 'ok') return source
+        return Buffer.compare(copied.bytes, source.bytes) === 0
+          ? null
+          : corrupt(`holds other bytes at ${at} than ${from} at ${start}`)
+      },
+      { concurrency: PARTS_AT_ONCE },
+    )
+    return seams.find((seam) => seam !== null) ?? { kind: 'ok', etag, objectBytes }
   }
 
   /** Parts of an upload cost until it is ended. Where it cannot be, the bucket's rule for unfinished uploads does. */
