@@ -13,6 +13,8 @@ export default defineConfig({
           include: ['packages/*/interop/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
+          // Of tests that say they are concurrent: most of their time they wait.
+          maxConcurrency: 8,
         },
       },
     ],

@@ -67,7 +67,7 @@ export function chaosStore(store: ObjectStore, random: () => number): ChaosStore
 
   return {
     get: (path, options) => again(() => store.get(path, options)),
-    list: (prefix) => again(() => store.list(prefix)),
+    list: (...asked) => again(() => store.list(...asked)),
     delete: (path) => again(() => store.delete(path)),
     put(path, content, mode) {
       // Taken at the call: what acts late must not see what became of the caller's buffers.

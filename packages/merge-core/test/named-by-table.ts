@@ -26,8 +26,10 @@ export async function storedMetadata(store: ObjectStore, location = LOCATION): P
   return parseJson((await currentMetadata(store, location)).text) as Metadata
 }
 
-export async function snapshotIds(store: MemoryStore): Promise<bigint[]> {
-  return ((await storedMetadata(store)).snapshots ?? []).map((snapshot) => BigInt(snapshot['snapshot-id'].text))
+export async function snapshotIds(store: ObjectStore, location = LOCATION): Promise<bigint[]> {
+  return ((await storedMetadata(store, location)).snapshots ?? []).map((snapshot) =>
+    BigInt(snapshot['snapshot-id'].text),
+  )
 }
 
 export interface Named {
