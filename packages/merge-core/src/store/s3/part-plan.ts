@@ -65,6 +65,21 @@ function sizeOf(parts: readonly ObjectPart[]): number {
   return parts.reduce((sum, part) => sum + bytesOf(part), 0)
 }
 
+/** Enough to hold the header of the page that a kept row group begins with, and some of its data. */
+const SEAM_BYTES = 64
+
+/** Where copied parts begin, with so many bytes that tell whether they do. */
+export function seamsOf(
+  planned: readonly UploadedPart[],
+): { readonly at: number; readonly part: CopyPart; readonly bytes: number }[] {
+  let at = 0
+  return planned.flatMap((part) => {
+    const start = at
+    at += part.kind === 'copy' ? bytesOf(part) : part.bytes
+    return part.kind === 'copy' ? [{ at: start, part, bytes: Math.min(SEAM_BYTES, bytesOf(part)) }] : []
+  })
+}
+
 /** Stretches that follow each other in their object become one; what is empty goes. */
 function joinStretches(parts: readonly ObjectPart[]): ObjectPart[] {
   const joined: ObjectPart[] = []
