@@ -19,6 +19,11 @@ export function sequenceForm(digits: string): string {
   return String(significant.length).padStart(2, '0') + significant
 }
 
+/** When the export was made that a row is of, in epoch milliseconds; null for a row of a stream, or of nobody. */
+export function exportTimeOf(sequence: string | null): number | null {
+  return sequence?.startsWith('00') ? Number(sequence.slice(2)) : null
+}
+
 /** The bytes of the version (label of the stream, sequence number as DynamoDB writes it: 1 to 40 decimal digits). */
 export function encodeVersion(stream: string, sequenceDigits: string): Uint8Array {
   return new TextEncoder().encode(`${stream}\0${sequenceForm(sequenceDigits)}`)

@@ -24,6 +24,7 @@ const WHOLE_EVERY_S = 24 * HOUR_S
 const CLOSED_AFTER_S = 48 * HOUR_S
 /** What one request lists. Leaving out fewer objects saves nothing. */
 const CLOSED_OBJECTS_MIN = 1000
+const HOUR_IN_NAME = /\/(\d{4})\/(\d\d)\/(\d\d)\/(\d\d)\/[^/]*$/
 const HOUR_FOLDER = /^\d{4}\/\d\d\/\d\d\/\d\d\//
 
 /** Every object under the prefixes. */
@@ -72,4 +73,10 @@ function mayLeaveOut(prefix: string, objects: readonly ListedObject[], firstOpen
 
 function hourText(epochS: number): string {
   return new Date(epochS * 1000).toISOString().slice(0, 13).replace(/[-T]/g, '/')
+}
+
+/** Start of the hour under which an object lies, in epoch seconds; null where its name does not say. */
+export function hourInName(path: string): number | null {
+  const [, year, month, day, hour] = HOUR_IN_NAME.exec(path) ?? []
+  return year === undefined ? null : Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour)) / 1000
 }

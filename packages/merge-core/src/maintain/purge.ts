@@ -14,7 +14,7 @@ import { InputError } from '../errors.ts'
 import { snapshotById } from '../iceberg/metadata.ts'
 import { liveFiles } from '../iceberg/snapshot.ts'
 import { invariant } from '../invariant.ts'
-import { listLanding } from '../landing/list-landing.ts'
+import { hourInName, listLanding } from '../landing/list-landing.ts'
 import { dropFromLedger, type LedgerEntry, readLedger, readLedgerEntries } from '../protected/ledger.ts'
 import { countPurged, purgeTombstones } from '../protected/tombstones.ts'
 import type { ListedObject } from '../store/object-store.ts'
@@ -132,15 +132,11 @@ async function purgeableUpTo(
   return { upTo, heldBackBy: landed === upTo ? oldest!.path : null }
 }
 
-const HOUR_IN_NAME = /\/(\d{4})\/(\d\d)\/(\d\d)\/(\d\d)\/[^/]*$/
-
 /** Start of the hour in which the oldest record of a landing object arrived, in epoch seconds. */
 function hourOf({ path, modifiedMs }: ListedObject): number {
   const written = Math.floor(modifiedMs / 1000 / HOUR_S) * HOUR_S
-  const [, year, month, day, hour] = HOUR_IN_NAME.exec(path) ?? []
-  if (year === undefined) return written - DAY_S
-  const named = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour)) / 1000
-  return Math.min(named, written)
+  const named = hourInName(path)
+  return named === null ? written - DAY_S : Math.min(named, written)
 }
 
 /** Whether an entry stays: its object is there, or its bad lines are to be kept for a while yet. */
