@@ -14,7 +14,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 300_000,
           // Of tests that say they are concurrent: most of their time they wait.
-          maxConcurrency: 8,
+          maxConcurrency: 12,
         },
       },
     ],

@@ -1,4 +1,5 @@
-// What must come of each call to S3 that goes wrong in each way: said here by rules, checked by s3-fault-matrix.test.ts.
+// What must come of each call to S3 that goes wrong in each way: said here by rules, checked by s3-faulty-calls.test.ts and
+// s3-faulty-merges.test.ts.
 //
 //   1  An answer is one of the store's outcome classes, by its name (object-store.ts).
 //   2  What can be sent twice is sent again while it is throttled or unknown, so that a fault must hit every attempt to be seen. What
@@ -6,8 +7,9 @@
 //   3  A merge makes good what a second look can settle: conflicts and unknown ends of creates under names that nobody else uses. It
 //      ends with the exit code of what is left (semantics, "Exit codes of the worker").
 
-import type { Failure } from '../src/store/object-store.ts'
-import type { WireFault } from './fault-proxy.ts'
+import type { Failure, ObjectStore } from '../src/store/object-store.ts'
+import type { S3FaultProxy, WireFault, WireRequest } from './fault-proxy.ts'
+import type { S3Server } from './s3-servers.ts'
 
 export const OPERATIONS = ['get', 'range', 'list', 'put-create', 'put-replace', 'upload-part-copy', 'complete'] as const
 export const FAULTS = [
@@ -47,15 +49,17 @@ export const CELLS: readonly Cell[] = OPERATIONS.flatMap((operation) =>
   FAULTS.flatMap((fault) => PATTERNS.map((pattern) => ({ operation, fault, pattern }))),
 ).filter(isPossible)
 
+export const nameOf = ({ operation, fault, pattern }: Cell): string => `${operation} × ${fault} × ${pattern}`
+
 // On the wire
 
 /** Longer than a test's store waits. */
 const LATE_MS = 4_000
 /** For faults that end in silence. */
-export const IMPATIENT = { idleMsMax: 1_500, callMsMax: 5_000, bytesPerMsMin: 8 * 1024 }
-export const isSilent = ({ fault }: Cell): boolean => fault === 'stalled' || fault === 'late'
+const IMPATIENT = { idleMsMax: 1_500, callMsMax: 8_000, bytesPerMsMin: 8 * 1024 }
+const isSilent = ({ fault }: Cell): boolean => fault === 'stalled' || fault === 'late'
 
-export function wireFault({ operation, fault }: Cell): WireFault {
+function wireFault({ operation, fault }: Cell): WireFault {
   switch (fault) {
     case '403':
       return { kind: 'answer', status: 403, code: 'AccessDenied' }
@@ -88,6 +92,29 @@ export function wireFault({ operation, fault }: Cell): WireFault {
 function notFoundCode(operation: Cell['operation']): string {
   if (operation === 'put-create' || operation === 'list') return 'NoSuchBucket'
   return operation === 'complete' ? 'NoSuchUpload' : 'NoSuchKey'
+}
+
+/** A store whose requests below the folder meet the cell's fault, and those of them so far that are of the cell's operation. */
+export function openFaulty(
+  server: S3Server,
+  proxy: S3FaultProxy,
+  cell: Cell,
+  folder: string,
+): { readonly store: ObjectStore; readonly sent: readonly WireRequest[] } {
+  const sent: WireRequest[] = []
+  const countOf = (path: string): number => sent.filter((request) => request.path === path).length
+  proxy.watch(folder, (request) => {
+    if (request.operation !== cell.operation) return null
+    sent.push(request)
+    const isHit = {
+      first: sent.length === 1,
+      'every second': countOf(request.path) % 2 === 1,
+      all: true,
+    }
+    return isHit[cell.pattern] ? wireFault(cell) : null
+  })
+  const patience = isSilent(cell) ? IMPATIENT : {}
+  return { store: server.openStore({ endpoint: proxy.endpoint, random: () => 0, ...patience }), sent }
 }
 
 // Of one call

@@ -41,7 +41,7 @@ export type WireFault =
   /** One bit of the answer's body is another. */
   | { readonly kind: 'flipped' }
 
-export interface FaultProxy {
+export interface S3FaultProxy {
   readonly endpoint: string
   /** Asks `faultOf` about each request below a location, `s3://bucket/folder`. */
   watch(folder: string, faultOf: (request: WireRequest) => WireFault | null): void
@@ -56,7 +56,7 @@ interface Answer {
   readonly body: Buffer
 }
 
-export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
+export async function startS3FaultProxy(upstream: string): Promise<S3FaultProxy> {
   const { hostname, port: upstreamPort } = new URL(upstream)
   const agent = new Agent({ keepAlive: true })
   const watched = new Map<
