@@ -33,6 +33,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'say why a row is what it is',
     load: async () => (await import('./cli/why.ts')).whyCommand(),
   },
+  verify: {
+    summary: 'hold the table against a DynamoDB export',
+    load: async () => (await import('./cli/verify.ts')).verifyCommand(),
+  },
   replay: {
     summary: 'land again what failed on its way, or was quarantined',
     load: async () => (await import('./cli/replay.ts')).replayCommand(),

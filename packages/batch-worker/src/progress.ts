@@ -1,11 +1,11 @@
 // Shows how far a command is: a bar on a terminal; elsewhere a line now and then, and none for one that is soon done.
 
-import type { MergeProgress, ReplayProgress } from '@lastwrite/merge-core'
+import type { BackfillProgressStep, MergeProgress, ReplayProgress, VerifyProgress } from '@lastwrite/merge-core'
 import { count, warn } from './print.ts'
 
 const LINE_EVERY_MS = 10_000
 
-export type Progress = MergeProgress | ReplayProgress
+export type Progress = MergeProgress | BackfillProgressStep | ReplayProgress | VerifyProgress
 
 export interface ProgressDisplay {
   readonly show: (progress: Progress) => void

@@ -16,14 +16,14 @@ const json = async (...words: string[]) => JSON.parse((await space.lastwrite(...
 beforeAll(async () => {
   space = newWorkspace()
   space.write('orders.table.json', ORDERS_DEFINITION)
-  await space.lastwrite('init', TABLE, '--definition', 'orders.table.json')
+  await space.lastwrite('init', TABLE, '--definition', 'orders.table.json', '--no-fsync')
   space.write('landing/2026/11/24/08/a', 'no line\n')
-  await space.lastwrite('merge', TABLE, '--landing', './landing')
+  await space.lastwrite('merge', TABLE, '--landing', './landing', '--no-fsync')
   const lines = ['a', 'b'].map((pk, i) =>
     changeLine({ sequence: `${100000000000000000000n + BigInt(i)}`, pk, item: {} }),
   )
   space.write('errors/processing-failed/2026/11/24/08/orders-1', gzipSync(firehose(...lines) + firehose(lines[0]!)))
-})
+}, 60_000)
 afterAll(() => space.remove())
 
 describe('replay from the command line', () => {

@@ -62,7 +62,7 @@ export interface VerifyReport {
 
 const MEMORY_BYTES = 512 * 1024 * 1024
 /** Node itself, a row group, a block of an export. */
-const BASE_BYTES = 224 * 1024 * 1024
+const BASE_BYTES = 288 * 1024 * 1024
 const KEYS_AT_ONCE_MIN = 1_000_000
 /** What the stream holds, and the hour to which names of landing objects are rounded. */
 const ARRIVAL_S = 25 * 3600
@@ -157,8 +157,8 @@ async function checkMerged(
   const unmerged = concerned.filter(({ path, etag }) => !ledger.has(path, etag))
   if (unmerged.length === 0) return
   throw new TryAgainError(
-    `${location}: ${unmerged.length} landing objects that may tell of changes before the export are not merged, ` +
-      `${unmerged[0]!.path} the first of them; merge them, then run again`,
+    `${location}: landing objects that may tell of changes before the export are not merged: ${unmerged.length}, ` +
+      `${unmerged[0]!.path} the first; merge them, then run again`,
   )
 }
 

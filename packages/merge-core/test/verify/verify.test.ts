@@ -200,7 +200,7 @@ describe('a comparison is refused', () => {
     plantExport(lake.store, [asItIs('a')])
     for (const name of ['2026/11/25/13/late', 'replayed/x']) {
       lake.store.plant(LANDING + name, gz('a line'))
-      await expect(verify(lake, { now: true })).rejects.toThrow(new RegExp(`1 landing objects.*${name} the first`))
+      await expect(verify(lake, { now: true })).rejects.toThrow(new RegExp(`not merged: 1, .*${name} the first`))
       lake.store.uproot(LANDING + name)
     }
     lake.store.plant(`${LANDING}2026/11/25/14/later`, gz('a line'))
