@@ -166,12 +166,13 @@ describe('a file of kept and encoded groups', () => {
       [110, 'old', () => old.kept[4]!],
     ]
     const order = fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 1 })
+    const layout = fc.constantFrom({}, { copyBytesMin: 1 }, { copyBytesMin: 1500 }, { copyBytesMin: 1e6 })
     await fc.assert(
-      fc.asyncProperty(order, fc.constantFrom(0, 1000), fc.boolean(), async (order, gapBytesMax, keptFirst) => {
+      fc.asyncProperty(order, fc.constantFrom(0, 1000), layout, async (order, gapBytesMax, layout) => {
         const file = assembleFile(
           fields,
           order.map((i) => all[i]![2]()),
-          { ...OPTIONS, gapBytesMax, keptFirst },
+          { ...OPTIONS, gapBytesMax, ...layout },
         )
         const texts = textsAt(order.toSorted().map((i) => [all[i]![0], all[i]![1]] as const))
         const bytes = bytesOf(file, files)
@@ -202,12 +203,12 @@ describe('a file of kept and encoded groups', () => {
     expect(file.footer.rowGroups.map(({ sortingColumns }) => sortingColumns?.length)).toEqual([2, 2])
   })
 
-  it('lays kept groups first where asked to, as they lie in their file, and lists all as given', async () => {
+  it('lays groups together that are copied, where asked to, and lists all as given', async () => {
     const groups = [groupAt(0, 'new'), old.kept[1]!, groupAt(40, 'new'), old.kept[3]!]
-    const file = assembleFile(fields, groups, { keyColumns: 0, keptFirst: true })
-    expect(file.parts.map(({ kind }) => kind)).toEqual(['bytes', 'copy', 'copy', 'bytes', 'bytes', 'bytes'])
+    const file = assembleFile(fields, groups, { keyColumns: 0, copyBytesMin: 1 })
+    expect(file.parts.map(({ kind }) => kind)).toEqual(['bytes', 'bytes', 'bytes', 'copy', 'copy', 'bytes'])
     const starts = file.footer.rowGroups.map(({ fileOffset }) => fileOffset!)
-    expect(starts.toSorted((a, b) => a - b)).toEqual([1, 3, 0, 2].map((group) => starts[group]))
+    expect(starts.toSorted((a, b) => a - b)).toEqual([0, 2, 1, 3].map((group) => starts[group]))
     expect(file.splitOffsets).toEqual(starts.toSorted((a, b) => a - b))
     const lists = textsAt([
       [0, 'new'],

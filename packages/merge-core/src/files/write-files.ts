@@ -19,6 +19,8 @@ import { isFull, splitRows } from './size-files.ts'
 
 /** A row group is cut before its columns take more memory than this; its encoded form is a fraction of it. */
 const ROW_GROUP_COLUMN_BYTES_MAX = 64 * 1024 * 1024
+/** Of S3. Files are the same in every store. */
+const COPY_BYTES_MIN = 5 * 1024 * 1024
 
 /** What was copied and what was encoded. */
 export interface WriteCounts {
@@ -138,7 +140,7 @@ export class FileWriter {
     const { fields } = this.#context
     const file = assembleFile(fields, this.#groups, {
       keyColumns: 0,
-      keptFirst: true,
+      copyBytesMin: COPY_BYTES_MIN,
       keyValueMetadata: [keyRangesEntry(this.#keyRanges)],
     })
     const path = await this.#context.createFile(file.parts)

@@ -1,6 +1,7 @@
 // Puts row groups into a file: encoded ones as bytes, kept ones as stretches of the files that hold them, then indexes and footer.
 //
-//   1  lay the groups behind each other, in the order given or kept ones first; neighbours of one file become one copied stretch
+//   1  lay the groups behind each other, in the order given or the one in which most can be copied; neighbours of one file become one
+//      copied stretch
 //   2  move every offset of a group by as much as its bytes moved
 //   3  list the groups in key order, whatever their physical order
 //   4  write column indexes, offset indexes and the footer
@@ -14,6 +15,7 @@ import { comparePartitionValues } from '../iceberg/single-value.ts'
 import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
 import type { ObjectPart } from '../store/object-store.ts'
+import { copyOrder, type KeptBytes } from './copy-order.ts'
 import {
   type ColumnChunk,
   type ColumnIndex,
@@ -51,10 +53,10 @@ export interface AssembleOptions {
   /** Kept stretches of one file that lie so near are copied with the bytes between them, which are dead then. 0 by default. */
   readonly gapBytesMax?: number
   /**
-   * Lay kept groups first, as they lie in their files, and encoded ones behind them: the stretches to copy are as long as they can be,
-   * and what has to be uploaded is one (S3 takes no part under 5 MiB but the last). The footer lists them all in their order.
+   * Lay the groups for a store that copies no stretch under so many bytes (copy-order.ts). The footer lists them in the order given
+   * all the same, in which they lie without this.
    */
-  readonly keptFirst?: boolean
+  readonly copyBytesMin?: number
   /** Names the build in `created_by`. */
   readonly build?: string
 }
@@ -187,9 +189,10 @@ interface Body {
 function layOut(
   fields: readonly Field[],
   groups: readonly (EncodedRowGroup | KeptRowGroup)[],
-  { gapBytesMax = 0, keptFirst = false }: AssembleOptions,
+  { gapBytesMax = 0, copyBytesMin }: AssembleOptions,
 ): Body {
-  const order = keptFirst ? keptFirstOrder(groups) : groups.map((_, i) => i)
+  const order =
+    copyBytesMin === undefined ? [...groups.keys()] : copyOrder(groups.map(bytesKept), copyBytesMin, MAGIC.length)
   const parts: ObjectPart[] = []
   /** As `groups` gives them, wherever they lie. */
   const placed: PlacedGroup[] = new Array(groups.length)
@@ -237,17 +240,9 @@ function layOut(
   return { parts, groups: placed, end, deadBytes }
 }
 
-/** Kept groups by their files, in the order in which these are met, and their places in them; then the encoded ones. */
-function keptFirstOrder(groups: readonly (EncodedRowGroup | KeptRowGroup)[]): number[] {
-  const paths = [...new Set(groups.map((group) => ('path' in group ? group.path : null)))]
-  const place = (i: number): readonly [number, number] => {
-    const group = groups[i]!
-    return 'path' in group ? [paths.indexOf(group.path), groupStart(group.rowGroup)] : [paths.length, i]
-  }
-  return groups
-    .map((_, i) => ({ i, place: place(i) }))
-    .sort((a, b) => a.place[0] - b.place[0] || a.place[1] - b.place[1])
-    .map(({ i }) => i)
+function bytesKept(group: EncodedRowGroup | KeptRowGroup): KeptBytes | null {
+  if (!('path' in group)) return null
+  return { path: group.path, start: groupStart(group.rowGroup), end: groupEnd(group.rowGroup) }
 }
 
 function isNear(end: number, start: number, gapBytesMax: number): boolean {
