@@ -24,6 +24,8 @@ export class DynamoDBError extends Error {
 
 const STREAM_OPERATIONS = new Set(['DescribeStream', 'GetShardIterator', 'GetRecords', 'ListStreams'])
 
+const ATTEMPTS_MAX = 3
+
 export async function startDynamoDBLocal(): Promise<DynamoDBLocal> {
   const port = await freePort()
   const jars = join(dynamodbLocalFolder, '*')
@@ -38,22 +40,30 @@ export async function startDynamoDBLocal(): Promise<DynamoDBLocal> {
   return {
     async call(operation, input) {
       const api = STREAM_OPERATIONS.has(operation) ? 'DynamoDBStreams_20120810' : 'DynamoDB_20120810'
-      const answer = await fetch(url, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/x-amz-json-1.0',
-          'x-amz-target': `${api}.${operation}`,
-          // It wants to see one, and checks nothing.
-          authorization:
-            'AWS4-HMAC-SHA256 Credential=rig/20261122/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
-        },
-        body: JSON.stringify(input),
-      })
+      const answer = await post(url, `${api}.${operation}`, JSON.stringify(input))
       const text = await answer.text()
       const output = text === '' ? {} : JSON.parse(text)
       if (answer.ok) return output
       throw new DynamoDBError(String(output.__type).split('#').at(-1)!, output.message ?? output.Message ?? text)
     },
     stop: running.stop,
+  }
+}
+
+/** A connection may be reset, above all one that was idle. What the rig writes comes to the same when it is written twice. */
+async function post(url: string, target: string, body: string): Promise<Response> {
+  const headers = {
+    'content-type': 'application/x-amz-json-1.0',
+    'x-amz-target': target,
+    // It wants to see one, and checks nothing.
+    authorization:
+      'AWS4-HMAC-SHA256 Credential=rig/20261122/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+  }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetch(url, { method: 'POST', headers, body })
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX) throw error
+    }
   }
 }

@@ -75,7 +75,7 @@ export interface InvocationRecord {
 }
 
 export interface EventSource {
-  /** Records of which the function, or the on-failure destination, has taken care. */
+  /** Records of which the function, or the on-failure destination, has taken care. Throws where the stream can be read no more. */
   readonly done: number
   /** Calls of the function. */
   readonly invocations: number
@@ -93,9 +93,13 @@ export function startEventSource(stream: StreamReader, settings: EventSourceSett
   const { nowMs } = settings
   const counts = { done: 0, invocations: 0, failures: 0 }
   let stopped = false
-  const running = readStream()
+  let failure: Error | null = null
+  const running = readStream().catch((error) => {
+    failure = error
+  })
   return {
     get done() {
+      if (failure !== null) throw failure
       return counts.done
     },
     get invocations() {
@@ -107,6 +111,7 @@ export function startEventSource(stream: StreamReader, settings: EventSourceSett
     async stop() {
       stopped = true
       await running
+      if (failure !== null) throw failure
     },
   }
 
@@ -126,7 +131,7 @@ export function startEventSource(stream: StreamReader, settings: EventSourceSett
           )
         }
       }
-      await sleep(POLL_MS)
+      await Promise.race([sleep(POLL_MS), failed(reading.values())])
     }
     await Promise.all(reading.values())
   }
@@ -267,6 +272,13 @@ export function startEventSource(stream: StreamReader, settings: EventSourceSett
     })
     counts.done += records.length
   }
+}
+
+/** Ends with the first that fails. */
+function failed(all: Iterable<Promise<void>>): Promise<never> {
+  return new Promise((_, reject) => {
+    for (const one of all) one.catch(reject)
+  })
 }
 
 function arrivalMs(record: DynamoDBRecord): number {

@@ -1,11 +1,12 @@
 // What was written to the table and when, and the stream's records as DynamoDB itself would give them.
 //
 // DynamoDB Local differs where it matters: its sequence numbers count from 1 in 21 digits, with zeros in front, and its times are cut to
-// the minute. Real numbers differ in length, and times are cut to the second. Each item carries the number of its last write in the
+// the minute; real numbers differ in length, and times are cut to the second. Its streams show an empty map as no value at all. Each item carries the number of its last write in the
 // attribute `w`, so a record tells which write it is of: the new image's, or the removal of the old image's.
 
 import type { AttributeMap } from '@lastwrite/merge-core/change-lines'
 import type { AttributeValue, DynamoDBRecord } from 'aws-lambda'
+import { canonicalExtra } from '../../merge-core/test/model-values.ts'
 
 /** The attribute of every item that numbers its last write. */
 export const WRITE_ATTRIBUTE = 'w'
@@ -29,6 +30,8 @@ export interface WriteLog {
   removed(write: number, by: 'user' | 'ttl'): void
   /** The record as DynamoDB would give it, of the stream `streamArn`. Waits for the acknowledgement of its write. */
   rewrite(record: DynamoDBRecord, streamArn: string): Promise<DynamoDBRecord>
+  /** Acknowledged writes and removals that changed an item: as many records as the stream will have. */
+  readonly acknowledged: number
   /** Changes that were rewritten, in the stream's order. */
   readonly changes: readonly LoggedChange[]
   /** The items at a point in time. */
@@ -43,6 +46,7 @@ interface Time {
 /** @param nowMs epoch milliseconds */
 export function writeLog(nowMs: () => number, random: () => number): WriteLog {
   let writes = 0
+  let acknowledged = 0
   const written = new Map<number, PromiseWithResolvers<Time>>()
   const removals = new Map<number, PromiseWithResolvers<Time>>()
   const changes: LoggedChange[] = []
@@ -52,13 +56,22 @@ export function writeLog(nowMs: () => number, random: () => number): WriteLog {
     times.set(write, known)
     return known
   }
+  const acknowledge = (times: typeof written, write: number, by: Time['by']) => {
+    acknowledged++
+    timeOf(times, write).resolve({ timeMs: nowMs(), by })
+  }
   return {
     nextWrite: () => ++writes,
-    wrote: (write) => timeOf(written, write).resolve({ timeMs: nowMs(), by: 'user' }),
-    removed: (write, by) => timeOf(removals, write).resolve({ timeMs: nowMs(), by }),
+    wrote: (write) => acknowledge(written, write, 'user'),
+    removed: (write, by) => acknowledge(removals, write, by),
+    get acknowledged() {
+      return acknowledged
+    },
     changes,
     async rewrite(record, streamArn) {
-      const { Keys, NewImage, OldImage, SequenceNumber } = record.dynamodb!
+      const { Keys, SequenceNumber, ...dynamodb } = record.dynamodb!
+      const NewImage = withEmptyMaps(dynamodb.NewImage)
+      const OldImage = withEmptyMaps(dynamodb.OldImage)
       const write = Number((NewImage ?? OldImage)![WRITE_ATTRIBUTE]!.N)
       const { timeMs, by } = await timeOf(NewImage === undefined ? removals : written, write).promise
       const sequence = numberOf(BigInt(SequenceNumber!))
@@ -69,6 +82,8 @@ export function writeLog(nowMs: () => number, random: () => number): WriteLog {
         ...(by === 'ttl' && { userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' } }),
         dynamodb: {
           ...record.dynamodb,
+          ...(NewImage !== undefined && { NewImage }),
+          ...(OldImage !== undefined && { OldImage }),
           SequenceNumber: sequence,
           ApproximateCreationDateTime: Math.floor(timeMs / 1000),
         },
@@ -82,17 +97,26 @@ export function writeLog(nowMs: () => number, random: () => number): WriteLog {
   }
 }
 
-/** Ascending with what DynamoDB Local counts, and soon of more digits: 21 at first, then 22, 23 … */
-function sequenceNumbers(random: () => number): (count: bigint) => string {
-  const first = 10n ** 20n + BigInt(Math.floor(random() * 1e15))
-  return (count) => String(first + count ** 6n * 10n ** 4n + count)
+type Image = NonNullable<NonNullable<DynamoDBRecord['dynamodb']>['NewImage']>
+
+function withEmptyMaps(image: Image | undefined): Image | undefined {
+  return image && Object.fromEntries(Object.entries(image).map(([name, value]) => [name, withEmptyMap(value)]))
 }
 
-/** Equal for equal keys, whatever the order of their attributes. */
+function withEmptyMap(value: AttributeValue): AttributeValue {
+  if (value.M !== undefined) return { M: withEmptyMaps(value.M)! }
+  if (value.L !== undefined) return { L: value.L.map(withEmptyMap) }
+  return Object.keys(value).length === 0 ? { M: {} } : value
+}
+
+/** Ascending with what DynamoDB Local counts, and soon of more digits. */
+function sequenceNumbers(random: () => number): (count: bigint) => string {
+  const first = 10n ** 20n + BigInt(Math.floor(random() * 1e15))
+  // The 100th has 22 digits, the 100,000th 40, which is as many as there are.
+  return (count) => String(first + count ** 6n * 10n ** 9n)
+}
+
+/** Equal for equal keys, however their numbers are spelled. */
 export function keyText(keys: { readonly [name: string]: AttributeValue | object }): string {
-  return JSON.stringify(
-    Object.keys(keys)
-      .sort()
-      .map((name) => [name, keys[name]]),
-  )
+  return canonicalExtra(JSON.stringify(keys))
 }
