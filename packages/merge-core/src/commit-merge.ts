@@ -43,14 +43,13 @@ export async function commitMerge(
   table: Table,
   state: TableState,
   merged: MergedBatch,
-  commitId: string,
-  attempt: number,
+  { commitId, attempt, startedMs }: { readonly commitId: string; readonly attempt: number; readonly startedMs: number },
 ): Promise<CommitOutcome> {
   const snapshotId = nextSnapshotId(table, state)
   const folder = stateFolderFor(table, state, commitId, attempt)
   const counts = countsByObject(merged)
   const entries = await ledgerEntries(folder, merged, counts, commitId, snapshotId)
-  const report = reportOf(merged, counts, commitId, snapshotId, entries)
+  const report = reportOf(merged, counts, { commitId, attempt, snapshotId }, entries)
   if (entries.length === 0 && report.lines.applied === 0)
     return { outcome: 'nothing', attempt: { snapshot: snapshotId, report } }
 
@@ -68,6 +67,7 @@ export async function commitMerge(
     live: merged.live,
     removed: [...removed, ...idleDeletes(merged.live, removed)],
     added: merged.results.flatMap((result) => result.added),
+    addedSinceMs: startedMs,
     summary: summaryCounts(report.lines),
     writeState: async () => {
       const [tombstoneFiles, ledger] = await Promise.all([
@@ -165,8 +165,11 @@ function countsByObject({ batch, lineClass }: MergedBatch): LineCounts[] {
 function reportOf(
   merged: MergedBatch,
   counts: readonly LineCounts[],
-  commitId: string,
-  snapshot: bigint,
+  {
+    commitId,
+    attempt,
+    snapshotId,
+  }: { readonly commitId: string; readonly attempt: number; readonly snapshotId: bigint },
   entries: readonly LedgerEntry[],
 ): CommitReport {
   const sum = noLines()
@@ -175,8 +178,9 @@ function reportOf(
   const total = (of: (result: (typeof results)[number]) => number) =>
     results.reduce((count, result) => count + of(result), 0)
   return {
-    snapshot,
+    snapshot: snapshotId,
     commitId,
+    attempts: attempt,
     lines: sum,
     movedOut: merged.movedOut,
     conflicts: merged.folded.fold.conflicts,

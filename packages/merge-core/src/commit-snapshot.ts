@@ -2,6 +2,7 @@
 // by one compare-and-set, whatever else the commit does. A REST catalog compares no properties: that main, the schema and the spec
 // are as they were seen is what guards them.
 
+import { TryAgainError } from './errors.ts'
 import { advanceMain, type LoadedTable, type TableUpdate } from './iceberg/catalog.ts'
 import type { DataFile } from './iceberg/manifest.ts'
 import { currentSnapshot } from './iceberg/metadata.ts'
@@ -21,6 +22,8 @@ export interface SnapshotCommit {
   /** Paths of live data files or delete files. */
   readonly removed: readonly string[]
   readonly added: readonly DataFile[]
+  /** When the first of the added files can have been written. Default: when the commit is prepared. */
+  readonly addedSinceMs?: number
   /** Goes into the snapshot's summary. */
   readonly summary: Readonly<Record<string, string>>
   /** Writes state files; answers the state from then on. */
@@ -34,6 +37,9 @@ export interface SnapshotCommit {
   /** Names of properties that go. */
   readonly removeProperties?: readonly string[]
 }
+
+/** Cleaning may remove a file that no snapshot names when it is older than a day: half of that leaves time to commit. */
+const COMMIT_AGE_MAX_MS = 12 * 3600 * 1000
 
 /** An id for the snapshot of the next attempt. */
 export function nextSnapshotId(table: Table, { loaded }: TableState): bigint {
@@ -61,7 +67,7 @@ export async function commitSnapshot(
 ): Promise<LoadedTable | 'lost'> {
   const { environment, catalog } = table
   const { metadata } = state.loaded
-  const { commitId, snapshotId } = commit
+  const { commitId, snapshotId, addedSinceMs = environment.nowMs() } = commit
   const lists = `${folder.location}/lists/${folder.newName()}.json`
   // Nothing of all this is named by anything before the commit, so the order in which it is written is free.
   const [snapshot, protectedState, proven] = await Promise.all([
@@ -89,6 +95,12 @@ export async function commitSnapshot(
   const going = [...Object.keys(metadata.properties ?? {})].filter(
     (name) => commit.removeProperties?.includes(name) || (STATE_NUMBERS.includes(name) && !(name in properties)),
   )
+  // As late as can be: a process may have slept since it wrote its files.
+  if (environment.nowMs() - addedSinceMs > COMMIT_AGE_MAX_MS) {
+    throw new TryAgainError(
+      `${table.location}: over 12 hours went by before the commit, its files may be cleaned away by now; run it again`,
+    )
+  }
   const result = await catalog.commit(
     state.loaded,
     [

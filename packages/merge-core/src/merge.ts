@@ -68,8 +68,6 @@ const THREAD_ROWS_MIN = 3_000_000
 const COMMIT_ATTEMPTS_MAX = 20
 const BACKOFF_FIRST_MS = 50
 const BACKOFF_MAX_MS = 5_000
-/** Cleaning may remove a file that no snapshot names when it is older than a day: half of that leaves time to commit. */
-const COMMIT_AGE_MAX_MS = 12 * 3600 * 1000
 
 /**
  * Merges the landing objects under the prefixes (`s3://bucket/landing/`, `file:///landing/`) that the table's ledger does not know.
@@ -255,18 +253,15 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
     if (left !== batch) results = new Map()
     batch = left
     if (batch.landing.length === 0) return
-    if (environment.nowMs() - startedMs > COMMIT_AGE_MAX_MS) {
-      throw new TryAgainError(
-        `${table.location}: the merge took over 12 hours, its files may be cleaned away before a commit names them; run it again`,
-      )
-    }
     const merged = await mergeBatch(table, state, batch, results, `${commitId}-${attempt}`, {
       timed: (step, work) => timed(run, step, work),
       workersFor: (tasks) => workersFor(run, tasks.length > 1 && rowsOf(tasks) >= THREAD_ROWS_MIN),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
     })
     run.options.onProgress?.({ step: 'commit', attempt })
-    const committed = await timed(run, 'commit', () => commitMerge(table, state, merged, commitId, attempt))
+    const committed = await timed(run, 'commit', () =>
+      commitMerge(table, state, merged, { commitId, attempt, startedMs }),
+    )
     if (committed.outcome === 'nothing') return addUncommitted(run.report, committed.attempt.report)
     if (committed.outcome !== 'lost') {
       run.metadata = committed.outcome.metadata

@@ -18,7 +18,8 @@ export interface MergeReport {
   readonly location: string
   /** Id of the last snapshot that the run made; null where there was nothing to do. */
   snapshot: number | null
-  readonly commits: { snapshot: number; commitId: string }[]
+  /** `attempts`: 1, and one more for each race that was lost. */
+  readonly commits: { snapshot: number; commitId: string; attempts: number }[]
   readonly lines: LineCounts
   /** Rows that a move took out of their old partition. */
   movedOut: number
@@ -88,6 +89,7 @@ export function noLines(): LineCounts {
 export interface CommitReport {
   readonly snapshot: bigint
   readonly commitId: string
+  readonly attempts: number
   readonly lines: LineCounts
   readonly movedOut: number
   readonly conflicts: number
@@ -103,7 +105,7 @@ export interface CommitReport {
 
 export function addCommit(report: MergeReport, commit: CommitReport): void {
   report.snapshot = Number(commit.snapshot)
-  report.commits.push({ snapshot: Number(commit.snapshot), commitId: commit.commitId })
+  report.commits.push({ snapshot: Number(commit.snapshot), commitId: commit.commitId, attempts: commit.attempts })
   addUncommitted(report, commit)
 }
 

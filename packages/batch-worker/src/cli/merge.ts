@@ -95,11 +95,13 @@ function printReport(report: MergeReport): void {
   const { total, ...steps } = seconds
   const { merged, broken, alreadyMerged } = objects
   const { copied, encoded, bytesEncoded } = columnChunks
+  const lost = report.commits.reduce((sum, { attempts }) => sum + attempts - 1, 0)
   print(`${report.table}: snapshot ${report.snapshot}`)
   printFacts([
     ['objects', breakdown({ merged, broken, alreadyMerged })],
     ['lines', `${count(read)} read: ${breakdown({ ...classes })}`],
     ['rows', breakdown({ ...rows, movedOut: report.movedOut })],
+    ['lost races', lost === 0 ? '' : count(lost)],
     ['files', breakdown({ ...files })],
     ['superseded', supersededText(report.superseded)],
     ['row groups', breakdown({ ...rowGroups })],

@@ -71,7 +71,7 @@ interface FoundFile extends ListedObject {
 
 /** Folders below the location and below the state folder. What lies elsewhere is not looked at. */
 const TABLE_FOLDERS = ['data', 'metadata'] as const
-const STATE_FOLDERS = ['tombstones', 'ledger', 'lists', 'reports', 'staging', 'quarantine'] as const
+const STATE_FOLDERS = ['tombstones', 'ledger', 'lists', 'reports', 'staging', 'probe', 'quarantine'] as const
 
 async function listFolders(store: ObjectStore, { location, stateFolder }: TableState): Promise<FoundFile[]> {
   const folders = [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cleanTable, expireSnapshots, mergeLanding, rollbackTable } from '../../src/index.ts'
+import { cleanTable, expireSnapshots, mergeLanding, purgeTable, rollbackTable, type Table } from '../../src/index.ts'
 import { SimulatedCrash } from '../../src/store/memory.ts'
 import { expectWhole, namedByTable } from '../named-by-table.ts'
 import { currentMetadata, LOCATION } from '../stored-table.ts'
@@ -314,7 +314,53 @@ describe('clean', () => {
     }
     expect(table.location).toBe(LOCATION)
   })
+
+  it('takes nothing from under a run, a purge or a rollback that slept for days, before whichever call', async () => {
+    const merged = await newLake()
+    await merged.merge('1', { pk: 'a', sequence: 1, to: 'A' })
+    const first = await merged.head()
+    await merged.merge('2', { pk: 'x', sequence: 2, from: 'A' }, { pk: 'y', sequence: 2, from: 'A' })
+    merged.wait(40 * DAY)
+    const landed = merged.clone()
+    await landed.land('3', { pk: 'b', sequence: 1, to: 'A' }, { pk: 'a', sequence: 2, from: 'A' })
+    await expectSleepAnywhere(landed, (table) => mergeLanding(table, [LANDING]))
+    await expectSleepAnywhere(merged, (table) => purgeTable(table, [LANDING]))
+    await expectSleepAnywhere(merged, (table) => rollbackTable(table, { to: first, ledger: 'skip' }))
+  })
+
+  it('takes what a probe left behind that was killed', async () => {
+    const lake = await newLake()
+    const { stateFolder } = await namedByTable(lake.store)
+    lake.store.plant(`${stateFolder}/probe/1/create`, Buffer.from('1'))
+    lake.wait(DAY + 1)
+    expect((await clean(lake)).paths).toEqual([`${stateFolder}/probe/1/create`])
+  })
 })
+
+/** Whatever sleeps before one of its calls, while `clean` runs and its files grow old, ends in a whole table. */
+async function expectSleepAnywhere(lake: Lake, run: (table: Table) => Promise<unknown>): Promise<void> {
+  const awake = lake.clone()
+  const table = await awake.open()
+  const from = awake.store.calls
+  await run(table)
+  const calls = awake.store.log.slice(from)
+  // The commit lists versions and creates the next one: we look at the clock right before.
+  const commit = calls.findIndex(({ operation, path }) => operation === 'put' && /\/v\d+\.metadata\.json$/.test(path))
+  expect(commit).toBeGreaterThan(5)
+  for (let skip = 0; skip < commit - 1; skip++) {
+    const slept = lake.clone()
+    const before = slept.clock.ms
+    const sleeper = await slept.open()
+    const sleep = async () => {
+      slept.wait(3 * DAY)
+      await clean(slept)
+    }
+    slept.store.inject({ skip, fault: { kind: 'run', before: sleep } })
+    await run(sleeper).catch((error: Error) => expect(error.name).toBe('TryAgainError'))
+    await expectWhole(slept.store, `asleep before ${JSON.stringify(calls[skip])}`)
+    slept.clock.ms = before
+  }
+}
 
 async function cleanCalls(lake: Lake) {
   const table = await lake.open()
