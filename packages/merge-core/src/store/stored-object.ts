@@ -75,8 +75,10 @@ export async function createByContent(
   for (let attempt = 1; ; attempt++) {
     const result = await createWhenTaken(store, path, content)
     if (result.kind === 'ok') return 'created'
-    if (result.kind === 'conflict') return 'standing'
-    if (result.kind !== 'unknown' || attempt === CREATE_ATTEMPTS_MAX) throw failureError(path, 'writing', result)
+    if (result.kind !== 'unknown' && result.kind !== 'conflict') throw failureError(path, 'writing', result)
+    const { kind } = await store.get(storeLocation(path), { range: { suffix: 1 } })
+    if (kind === 'ok') return 'standing'
+    if (attempt === CREATE_ATTEMPTS_MAX) throw failureError(path, 'writing', result)
   }
 }
 

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { decodeEntry } from '../../src/replay/decode-entry.ts'
 import { type ReplayOptions, replay } from '../../src/replay/replay.ts'
+import type { Fault } from '../../src/store/memory.ts'
 import { type HandChange, landedChange, line } from '../hand-changes.ts'
 import { encodeLine, PLAIN_SPELLING } from '../landing-lines.ts'
 import { DAY, type Lake, newLake } from '../maintain/lake.ts'
@@ -235,6 +237,41 @@ describe('a second replay', () => {
   })
 })
 
+describe('a replay whose store fails', () => {
+  const cause = new Error('it failed')
+  it.each<[string, Fault]>([
+    ['is told of a conflict where nothing stands', { kind: 'fail', failure: { kind: 'conflict' } }],
+    ['gets no answer and nothing was done', { kind: 'fail', failure: { kind: 'unknown', cause } }],
+    ['gets no answer to what was done', { kind: 'lose-answer' }],
+    ['is throttled', { kind: 'fail', failure: { kind: 'throttled', cause } }],
+    ['is denied', { kind: 'fail', failure: { kind: 'denied', cause } }],
+  ])('and %s, at any call, lands all or says that it did not', async (_what, fault) => {
+    const lake = await newLake()
+    lake.store.plant(`${ERRORS}a`, gz(firehoseError('processing-failed', 'one\ntwo'), 'bad'))
+    lake.store.plant(`${ERRORS}b`, gz(firehoseError('processing-failed', 'three')))
+    const outcomes: string[] = []
+    for (let call = 1; ; call++) {
+      const torn = lake.clone()
+      const table = await torn.open()
+      const first = torn.store.calls + call
+      torn.store.inject({ number: first, fault })
+      const outcome = await replay(table, { landing: LANDING, errors: [ERRORS] }).catch((error: Error) => error)
+      if (outcome instanceof Error) {
+        expect(outcome.name).toMatch(/^(TryAgain|Input|DamagedObject)Error$/)
+        outcomes.push(outcome.name)
+        continue
+      }
+      const { landing, undecodable } = outcome
+      expect(linesOf(torn, [...landing.created, ...landing.standing]).sort()).toEqual(['one', 'three', 'two'])
+      expect(entriesOf(torn, [...undecodable.created, ...undecodable.standing])).toMatchObject([{ text: 'bad' }])
+      outcomes.push('landed')
+      if (torn.store.calls < first) break
+    }
+    expect(outcomes).toContain('landed')
+    expect(outcomes.length).toBeGreaterThan(6)
+  })
+})
+
 describe('what a replay cannot decode', () => {
   const good = (lake: Lake) => firehoseError('processing-failed', textOf(lake, change(1))[0]!)
 
@@ -299,6 +336,38 @@ describe('what a replay cannot decode', () => {
     const report = await replayed(lake)
     expect(report).toMatchObject({ objects: { read: 2, broken: [{ object: `${ERRORS}bad` }] }, exitCode: 21 })
     expect(linesOf(lake, report.landing.created)).toEqual(textOf(lake, change(1)))
+  })
+})
+
+describe('entries with bytes changed at random', () => {
+  it('are decoded or kept, and never stop a replay', async () => {
+    const lake = await newLake()
+    const settings = { definition: (await lake.open()).definition, acceptBelowWatermark: true }
+    const entry = { object: 'memory://a', line: 1, message: '' }
+    const seeds = [
+      ...FIREHOSE_FAILURES.map((failure) => firehoseError(failure, gzipSync(textOf(lake, change(1))[0]!))),
+      lambdaFailure([recordOf(lake, change(1)), {}]),
+      JSON.stringify({ reason: 'below-watermark', ...entry, text: textOf(lake, change(1))[0] }),
+      JSON.stringify({ reason: 'below-watermark', ...entry, text: JSON.stringify(recordOf(lake, change(1))) }),
+      JSON.stringify({ reason: 'undecodable', ...entry, base64: 'eyJyYXdEYXRhIjoiIn0=' }),
+      ...textOf(lake, change(1)),
+    ].map((text) => Buffer.from(text))
+    const edits = fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('"{}[],:\\0')))), {
+      maxLength: 4,
+    })
+    fc.assert(
+      fc.property(fc.constantFrom(...seeds), edits, fc.nat(), (seed, changes, cut) => {
+        const bytes = Buffer.from(seed)
+        for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+        const text = cut % 3 === 0 ? bytes.subarray(0, cut % bytes.length) : bytes
+        const { lines, heldBack, otherTable, undecodable, kind } = decodeEntry(text, settings)
+        if (kind === 'unknown') expect(undecodable.flatMap(Object.values)).toContainEqual(text)
+        if (kind === 'quarantine') expect(lines.length + heldBack + undecodable.length).toBe(1)
+        if (kind === 'landed') expect({ lines, otherTable }).toEqual({ lines: [text], otherTable: 0 })
+        for (const each of lines) expect(kind === 'firehose' && each.includes(0x0a)).toBe(false)
+      }),
+      { numRuns: 3000 },
+    )
   })
 })
 

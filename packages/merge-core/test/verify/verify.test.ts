@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { mergeLanding } from '../../src/index.ts'
+import { backfillTable, mergeLanding } from '../../src/index.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Difference } from '../../src/verify/name-differences.ts'
 import { type VerifyOptions, verifyAgainstExport } from '../../src/verify/verify.ts'
@@ -115,6 +115,26 @@ describe('a table', () => {
     const { report, differences } = await verify(lake)
     expect(report).toMatchObject({ keys: { changedSince: 3, different: 1 } })
     expect(differences.map(({ key }) => key.pk)).toEqual(['early'])
+  })
+
+  it('that was filled from an export is held against it, and against no earlier one', async () => {
+    const lake = await lakeOf([put('a', 1), put('b', 2)])
+    const { location } = plantExport(lake.store, [asItIs('a'), item('b', 'B', 'from the export'), asItIs('c')])
+    const source = {
+      kind: 'export',
+      prefix: location,
+      stream: '2026-11-24T00:00:00.000',
+      authoritative: false,
+    } as const
+    await backfillTable(await lake.open(), source)
+    expect((await verify(lake)).report).toMatchObject({ keys: { equal: 3, changedSince: 0 }, equal: true })
+
+    plantExport(lake.store, [asItIs('a'), item('b', 'C', 'altered')])
+    expect((await verify(lake)).report).toMatchObject({ keys: { equal: 1, different: 1, onlyInTable: 1 } })
+
+    const before = new Date(EXPORT_TIME_MS - 60_000).toISOString()
+    plantExport(lake.store, [asItIs('a'), asItIs('b')], { changes: { exportTime: before } })
+    expect((await verify(lake)).report).toMatchObject({ keys: { changedSince: 3 }, equal: true })
   })
 
   it('may keep rows that TTL removed', async () => {
