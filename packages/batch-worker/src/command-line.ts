@@ -17,6 +17,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'say what a merge would touch, read and write',
     load: async () => (await import('./cli/plan.ts')).planCommand(),
   },
+  backfill: {
+    summary: 'bring in a DynamoDB export, or Parquet files',
+    load: async () => (await import('./cli/backfill.ts')).backfillCommand(),
+  },
   inspect: {
     summary: 'show columns, partitions, sizes and properties',
     load: async () => (await import('./cli/inspect.ts')).inspectCommand(),

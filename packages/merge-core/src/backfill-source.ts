@@ -2,22 +2,34 @@
 
 import { createHash } from 'node:crypto'
 import { unfinishedBackfill } from './backfill-progress.ts'
+import { foldersOf, isParquetFile } from './baseline/parquet-rows.ts'
+import type { SplitTask } from './baseline/split-baseline.ts'
 import { isBelowWatermark } from './change/fold.ts'
 import { InputError } from './errors.ts'
 import { type ExportManifest, readManifest } from './export/manifest.ts'
+import { failureError, withoutSlash } from './store/stored-object.ts'
 import type { Table } from './table.ts'
 import type { TableState } from './table-state.ts'
-import type { SplitTask } from './threads/workers.ts'
 
-export type BackfillSource = {
-  readonly kind: 'export'
-  /** Of the export: `s3://bucket/AWSDynamoDB/01693685827463-2d8752fd`. */
-  readonly prefix: string
-  /** Label of the stream that was live at the export's time; null where there was none. */
-  readonly stream: string | null
-  /** Repairs a gap in the stream: what the table holds of before the export, and the export does not, goes. */
-  readonly authoritative: boolean
-}
+export type BackfillSource =
+  | {
+      readonly kind: 'export'
+      /** Of the export: `s3://bucket/AWSDynamoDB/01693685827463-2d8752fd`. */
+      readonly prefix: string
+      /** Label of the stream that was live at the export's time; null where there was none. */
+      readonly stream: string | null
+      /** Repairs a gap in the stream: what the table holds of before the export, and the export does not, goes. */
+      readonly authoritative: boolean
+    }
+  | {
+      readonly kind: 'parquet'
+      /** Of the files, in any number of folders: `s3://bucket/old-orders/`. */
+      readonly prefix: string
+      /** The column whose greatest value says which of several rows of a key is taken; null: a key that stands twice is refused. */
+      readonly latestBy: string | null
+      /** Columns to leave out. */
+      readonly without: readonly string[]
+    }
 
 export interface Baseline {
   /** What messages call it. */
@@ -34,8 +46,6 @@ export interface Baseline {
   readonly at: number | null
   /** Epoch seconds: what the table holds of before goes. */
   readonly overrulesBefore: number | null
-  /** What it says it holds; null where it does not say. */
-  readonly items: number | null
   readonly files: readonly SplitTask[]
 }
 
@@ -49,10 +59,23 @@ export async function describeBaseline(
   source: BackfillSource,
   runBytes: number,
 ): Promise<Baseline> {
+  return source.kind === 'export'
+    ? describeExport(table, state, source, runBytes)
+    : describeParquet(table, state, source, runBytes)
+}
+
+type Kind<K extends BackfillSource['kind']> = Extract<BackfillSource, { kind: K }>
+
+async function describeExport(
+  { environment }: Table,
+  state: TableState,
+  source: Kind<'export'>,
+  runBytes: number,
+): Promise<Baseline> {
   const { definition } = state
-  const manifest = await readManifest(table.environment.store, source.prefix)
+  const manifest = await readManifest(environment.store, source.prefix)
   checkManifest(manifest, source, state)
-  const { location, kind, timeMs, files, items } = manifest
+  const { location, kind, timeMs, files } = manifest
   const stream = source.stream ?? new Date(timeMs).toISOString().slice(0, -1)
   const version = encodeExportVersion(stream, timeMs)
   return {
@@ -63,8 +86,36 @@ export async function describeBaseline(
     duplicates: `no export holds a key twice; copy ${location} again, or make a new one`,
     at: timeMs / 1000,
     overrulesBefore: source.authoritative ? Math.floor(timeMs / 1000) : null,
-    items,
-    files: files.map((file) => ({ kind, file, definition, runBytes })),
+    files: files.map((file) => ({ source: { kind, file }, definition, runBytes, orderedByKey: false })),
+  }
+}
+
+/** Duplicates of a key may lie in any partition, so that rows are brought in by key where partitions do not come from it. */
+async function describeParquet(
+  { environment: { store } }: Table,
+  { definition }: TableState,
+  { prefix: given, latestBy, without }: Kind<'parquet'>,
+  runBytes: number,
+): Promise<Baseline> {
+  const prefix = `${withoutSlash(given)}/`
+  const listed = await store.list(prefix)
+  if (listed.kind !== 'ok') throw failureError(prefix, 'listing', listed)
+  const objects = listed.objects.filter(({ path }) => isParquetFile(prefix, path))
+  if (objects.length === 0) throw new InputError(`${prefix}: no file there ends with .parquet; correct the prefix`)
+  const orderedByKey = !definition.partitionedByKey
+  const files = objects.map(({ path, etag }) => ({ path, etag, folders: foldersOf(prefix, path), latestBy, without }))
+  return {
+    name: prefix,
+    id: idOf([definition.text, files]),
+    version: new TextEncoder().encode('\0'),
+    isRanked: latestBy !== null,
+    duplicates:
+      latestBy === null
+        ? `say with --latest-by which column tells the later one`
+        : `their ${latestBy} is the same; take out one of them`,
+    at: null,
+    overrulesBefore: null,
+    files: files.map((file) => ({ source: { kind: 'parquet', file }, definition, runBytes, orderedByKey })),
   }
 }
 
@@ -77,7 +128,7 @@ const STREAM_LABEL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}$/
 
 function checkManifest(
   { location, table, source, kind, timeMs }: ExportManifest,
-  { stream, authoritative }: BackfillSource,
+  { stream, authoritative }: Kind<'export'>,
   { definition }: TableState,
 ): void {
   if (table !== definition.table || source !== definition.source) {

@@ -124,10 +124,11 @@ interface Merging {
 async function mergeRanges(merging: Merging): Promise<void> {
   const { table, baseline, plan, workers, report, timed, onProgress } = merging
   const total = plan.length
-  const begun = unfinishedBackfill((await loadState(table)).loaded.metadata)
+  const { loaded, floor } = await loadState(table)
+  const begun = unfinishedBackfill(loaded.metadata)
   const before = begun?.id === baseline.id ? begun.done : 0
   Object.assign(report.commits, { before, total })
-  if (baseline.overrulesBefore !== null && begun === null) {
+  if (baseline.overrulesBefore !== null && begun === null && (floor ?? -1) < baseline.overrulesBefore) {
     const snapshot = await timed('commit', () => raiseFloor(table, baseline, total))
     report.snapshot = snapshot === null ? null : Number(snapshot)
   }

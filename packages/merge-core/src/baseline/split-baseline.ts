@@ -1,4 +1,4 @@
-// A data file of an export to sorted runs: read as a stream, a stretch of lines at a time, however large it is.
+// A file of a baseline to sorted runs, a part at a time, however large it is.
 
 import { InputError } from '../errors.ts'
 import type { ExportFile, ExportManifest } from '../export/manifest.ts'
@@ -7,15 +7,19 @@ import type { ObjectPart, ObjectReader } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { type BaselineRows, baselineBytes } from './baseline-rows.ts'
 import { readExportLines } from './export-lines.ts'
+import { type ParquetFile, readParquetRows } from './parquet-rows.ts'
 import { type Run, writeRun } from './runs.ts'
 
 /** Plain data. */
-export interface SplitExportTask {
-  readonly kind: ExportManifest['kind']
-  readonly file: ExportFile
+export interface SplitTask {
   readonly definition: TableDefinition
   /** Rows wait in memory until they take so much, then they become a run. */
   readonly runBytes: number
+  /** Whether rows are brought in by key alone, all partitions at once. */
+  readonly orderedByKey: boolean
+  readonly source:
+    | { readonly kind: ExportManifest['kind']; readonly file: ExportFile }
+    | { readonly kind: 'parquet'; readonly file: ParquetFile }
 }
 
 export interface SplitFile {
@@ -26,26 +30,54 @@ export interface SplitFile {
 }
 
 /**
- * @throws DamagedObjectError where the bytes are not those that the manifest says; InputError where a line is none of an export of the
- *   table, or the file is missing
+ * @throws DamagedObjectError where the bytes are not those that the manifest says; InputError where the file is missing, or does not hold
+ *   rows of the table
  */
-export async function splitExportFile(
+export async function splitFile(
   store: ObjectReader,
-  task: SplitExportTask,
+  task: SplitTask,
   createFile: (parts: readonly ObjectPart[]) => Promise<string>,
 ): Promise<SplitFile> {
-  const { file, kind, definition } = task
+  const { definition, runBytes, orderedByKey } = task
   const runs: Run[] = []
   const misfits = new Map<string, number>()
   let waiting: BaselineRows[] = []
   let waitingBytes = 0
   let rows = 0
   async function writeWaiting(): Promise<void> {
-    if (waitingBytes === 0) return
-    runs.push(await writeRun(definition, waiting, waitingBytes, false, createFile))
+    if (waiting.length === 0) return
+    runs.push(await writeRun(definition, waiting, waitingBytes, orderedByKey, createFile))
     waiting = []
     waitingBytes = 0
   }
+  for await (const part of partsOf(store, task, misfits)) {
+    if (part.count === 0) continue
+    rows += part.count
+    waiting.push(part)
+    waitingBytes += baselineBytes(part)
+    if (waitingBytes >= runBytes) await writeWaiting()
+  }
+  await writeWaiting()
+  return { runs, rows, misfits }
+}
+
+function partsOf(
+  store: ObjectReader,
+  { source, definition }: SplitTask,
+  misfits: Map<string, number>,
+): AsyncIterable<BaselineRows> {
+  if (source.kind === 'parquet') return readParquetRows(store, source.file, definition)
+  return exportParts(store, source.kind, source.file, definition, misfits)
+}
+
+async function* exportParts(
+  store: ObjectReader,
+  kind: ExportManifest['kind'],
+  file: ExportFile,
+  definition: TableDefinition,
+  misfits: Map<string, number>,
+): AsyncGenerator<BaselineRows> {
+  let items = 0
   for await (const { text, firstLine } of exportBlocks(store, file)) {
     const read = readExportLines(text, kind, definition)
     if ('message' in read) {
@@ -53,14 +85,9 @@ export async function splitExportFile(
         `${file.path} line ${firstLine + read.line - 1}: ${read.message}; is it an export of table ${definition.table} as its definition has it?`,
       )
     }
-    rows += read.rows.count
+    items += read.rows.count
     for (const [misfit, count] of read.misfits) misfits.set(misfit, (misfits.get(misfit) ?? 0) + count)
-    if (read.rows.count === 0) continue
-    waiting.push(read.rows)
-    waitingBytes += baselineBytes(read.rows)
-    if (waitingBytes >= task.runBytes) await writeWaiting()
+    yield read.rows
   }
-  await writeWaiting()
-  checkItems(file, rows)
-  return { runs, rows, misfits }
+  checkItems(file, items)
 }

@@ -2,18 +2,12 @@
 
 import { type MessagePort, workerData } from 'node:worker_threads'
 import type { ReadRunTask } from '../baseline/baseline-lines.ts'
+import { type SplitTask, splitFile } from '../baseline/split-baseline.ts'
 import type { ListedObject } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { startProfile } from './profiler.ts'
 import { storeAt } from './task-port.ts'
-import {
-  doMergeFiles,
-  type MergeFilesTask,
-  readSharedLanding,
-  readSharedRun,
-  type SplitTask,
-  splitBaseline,
-} from './workers.ts'
+import { doMergeFiles, type MergeFilesTask, readSharedLanding, readSharedRun } from './workers.ts'
 
 export type Task =
   | { readonly kind: 'read-landing'; readonly object: ListedObject; readonly definition: TableDefinition }
@@ -42,7 +36,7 @@ export default async function run({ task, port }: { readonly task: Task; readonl
       await meet(task.meeting)
       return endProfile!()
     }
-    if (task.kind === 'split-baseline') return splitBaseline(task.task, { store, createFile: store.createFile })
+    if (task.kind === 'split-baseline') return splitFile(store, task.task, store.createFile)
     if (task.kind === 'read-run') return readSharedRun(store, task.task)
     return doMergeFiles(task.task, { store, createFile: store.createFile })
   })

@@ -1,7 +1,7 @@
 // Who does the work of a merge: this thread, or a pool of others (pool.ts). Both do the same.
 
 import { type ReadRunTask, readRunLines } from '../baseline/baseline-lines.ts'
-import { type SplitExportTask, type SplitFile, splitExportFile } from '../baseline/split-baseline.ts'
+import { type SplitFile, type SplitTask, splitFile } from '../baseline/split-baseline.ts'
 import type { LandedLines } from '../change/lines.ts'
 import type { StoredFile } from '../files/locate.ts'
 import type { MergeContext, TableLayout } from '../files/merge-context.ts'
@@ -22,9 +22,6 @@ export interface MergeFilesTask {
   readonly changes: TaskChanges
 }
 
-/** A file of a baseline that is to become sorted runs. */
-export type SplitTask = SplitExportTask
-
 export interface Workers {
   /** How many tasks run at a time. */
   readonly width: number
@@ -42,7 +39,7 @@ export function inThisThread(store: ObjectReader, sharesLines: boolean): Workers
       ? (object, definition) => readSharedLanding(store, object, definition)
       : (object, definition) => readLanding(store, object, definition),
     mergeFiles: (task, createFile) => doMergeFiles(task, { store, createFile }),
-    splitBaseline: (task, createFile) => splitBaseline(task, { store, createFile }),
+    splitBaseline: (task, createFile) => splitFile(store, task, createFile),
     readRun: sharesLines ? (task) => readSharedRun(store, task) : (task) => readRunLines(store, task),
   }
 }
@@ -55,10 +52,6 @@ export async function readSharedLanding(
 ): Promise<LandedObject | SkippedLanding> {
   const landed = await readLanding(store, object, definition)
   return 'reason' in landed ? landed : { ...landed, lines: shared(landed.lines) }
-}
-
-export function splitBaseline(task: SplitTask, { store, createFile }: Pick<MergeContext, 'store' | 'createFile'>) {
-  return splitExportFile(store, task, createFile)
 }
 
 /** As readSharedLanding. */
