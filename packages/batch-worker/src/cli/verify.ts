@@ -184,6 +184,8 @@ function printDifference({ kind, key, columns, export: exported, table }: ShownD
   for (const name of columns)
     print(`  ${name}: ${toJson(exported![name])} in the export, ${toJson(table[0]![name])} in the table`)
   for (const { _updated_at, _stream, _sequence } of table) {
-    print(`  row of ${_updated_at ?? 'no time'}, sequence ${String(_sequence).slice(2)} of stream ${_stream}`)
+    print(
+      `  row of ${_updated_at ?? 'no time'}, sequence ${_sequence === null ? 'none' : String(_sequence).slice(2)} of stream ${_stream ?? 'none'}`,
+    )
   }
 }

@@ -119,7 +119,8 @@ function decodePayload(text: Uint8Array, payload: unknown, settings: DecodeSetti
   const failed: Undecodable[] = []
   let otherTable = 0
   for (const record of records) {
-    const line = lineOfRecord(record, settings)
+    const line = orTooDeep(() => lineOfRecord(record, settings))
+    if (line === 'too-deep') return undecodable(text, 'its records are nested too deeply')
     if (line === 'other-table') otherTable++
     else if (line instanceof Uint8Array) lines.push(line)
     else failed.push(line)
@@ -145,12 +146,28 @@ function decodeQuarantined(text: Uint8Array, fields: Fields, settings: DecodeSet
   const decoded = { ...nothing('quarantine'), object: typeof object === 'string' ? object : '' }
   if (reason !== ('below-watermark' satisfies QuarantineReason)) return { ...decoded, lines: [line] }
   if (!settings.acceptBelowWatermark) return { ...decoded, heldBack: 1 }
+  const accepted = orTooDeep(() => acceptedLine(line, settings.definition))
+  if (accepted instanceof Uint8Array) return { ...decoded, lines: [accepted] }
+  const message = accepted === 'too-deep' ? 'the line is nested too deeply' : accepted.message
+  return { ...decoded, undecodable: [{ message, text }] }
+}
+
+/** JSON is parsed to any depth, but written and walked to that of the stack. */
+function orTooDeep<T>(work: () => T): T | 'too-deep' {
   try {
-    const change = changeOfLine(line, settings.definition)
-    return { ...decoded, lines: [Buffer.from(encodeChangeLine({ ...change, accept: 'below-watermark' }))] }
+    return work()
   } catch (error) {
-    if (!(error instanceof InputError)) throw error
-    return { ...decoded, undecodable: [{ message: error.message, text }] }
+    if (error instanceof RangeError) return 'too-deep'
+    throw error
+  }
+}
+
+function acceptedLine(line: Uint8Array, definition: TableDefinition): Uint8Array | InputError {
+  try {
+    return Buffer.from(encodeChangeLine({ ...changeOfLine(line, definition), accept: 'below-watermark' }))
+  } catch (error) {
+    if (error instanceof InputError) return error
+    throw error
   }
 }
 

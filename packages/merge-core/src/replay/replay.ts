@@ -8,7 +8,7 @@
 // under the name that they had: they do not go round. Merging is left to the next merge, and decides as ever.
 
 import pMap from 'p-map'
-import { DamagedObjectError } from '../errors.ts'
+import { DamagedObjectError, TryAgainError } from '../errors.ts'
 import { invariant } from '../invariant.ts'
 import { quarantineEntry } from '../protected/quarantine.ts'
 import { storeSource } from '../store/byte-source.ts'
@@ -137,7 +137,13 @@ async function replayObject(
   settings: DecodeSettings,
   output: Output,
 ): Promise<void> {
-  const source = await storeSource(store, path, { etag })
+  const source = await storeSource(store, path, {
+    etag,
+    errorOf: (at, failure) =>
+      failure.kind === 'missing' || failure.kind === 'conflict'
+        ? new TryAgainError(`${at}: was deleted or replaced while it was replayed; run again`)
+        : failureError(at, 'reading', failure),
+  })
   const options = { lineBytesMax: LINE_BYTES_MAX }
   try {
     for await (const _block of lineBlocks(source, options));

@@ -272,6 +272,13 @@ describe('a replay whose store fails', () => {
   })
 })
 
+/** A stream record with a key of a hundred thousand levels. */
+const NESTED = JSON.stringify({
+  eventName: 'INSERT',
+  eventSourceARN: 'arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-22T08:00:00.000',
+  dynamodb: { SequenceNumber: '1', ApproximateCreationDateTime: 1, NewImage: {}, Keys: { pk: 'here' } },
+}).replace('"here"', `${'['.repeat(100_000)}${']'.repeat(100_000)}`)
+
 describe('what a replay cannot decode', () => {
   const good = (lake: Lake) => firehoseError('processing-failed', textOf(lake, change(1))[0]!)
 
@@ -290,11 +297,17 @@ describe('what a replay cannot decode', () => {
       lambdaFailure([], { payload: undefined }),
       /records 80+3126276362 to 80+3126276369 of shard/,
     ],
+    ['records nested too deeply', lambdaFailure([], { payload: `{"Records":[${NESTED}]}` }), /nested too deeply/],
+    [
+      'a line below the watermark nested too deeply',
+      JSON.stringify({ reason: 'below-watermark', object: '', line: 1, message: '', text: NESTED }),
+      /nested too deeply/,
+    ],
     ['deeply nested', `${'['.repeat(100_000)}`, /is no JSON/],
   ])('%s, is kept whole, and nothing else suffers', async (_what, bad, message) => {
     const lake = await newLake()
     lake.store.plant(`${ERRORS}1`, gz(good(lake), bad, good(lake)))
-    const report = await replayed(lake)
+    const report = await replayed(lake, { acceptBelowWatermark: true })
     expect(report).toMatchObject({ lines: { landed: 2, undecodable: 1 }, exitCode: 20 })
     const [entry, ...others] = entriesOf(lake, report.undecodable.created)
     expect(others).toEqual([])
