@@ -13,6 +13,11 @@ export interface BackfillProgress {
   readonly total: number
 }
 
+/** Where the sorted runs of a backfill wait to be merged (backfill-staging.ts). */
+export function stagingFolder(stateFolder: string, id: string): string {
+  return `${stateFolder}/staging/backfill-${id}`
+}
+
 export function formatProgress(progress: BackfillProgress): string {
   return JSON.stringify(progress)
 }

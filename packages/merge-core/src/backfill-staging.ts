@@ -4,9 +4,10 @@
 //   split/<number>-<name>.json   the runs of one file of the source, once they all stand and the file was what its manifest says
 //   plan.json                    which ranges each commit takes: the first that was made holds
 //
-// What a killed process leaves is taken up by the next one; runs that no split names are left to `clean`.
+// What a killed process leaves is taken up by the next one; runs that no split names, and all of it when the backfill is done, are left to `clean`.
 
 import pMap from 'p-map'
+import { stagingFolder } from './backfill-progress.ts'
 import type { Baseline } from './backfill-source.ts'
 import { formatPlan, parsePlan, planRanges, type RangePlan } from './baseline/plan-ranges.ts'
 import type { Run } from './baseline/runs.ts'
@@ -27,7 +28,7 @@ export interface StagedBaseline {
 }
 
 export function stagingOf(environment: Environment, stateFolder: string, { id }: Baseline): Staging {
-  return { environment, folder: `${stateFolder}/staging/backfill-${id}` }
+  return { environment, folder: stagingFolder(stateFolder, id) }
 }
 
 /** Splits the files that nobody has split yet. */

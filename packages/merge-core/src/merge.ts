@@ -10,6 +10,7 @@
 // What is left of the landing objects is the next commit of the same run.
 
 import pMap from 'p-map'
+import { unfinishedBackfill } from './backfill-progress.ts'
 import { type CommitAttempt, commitMerge, findCommit } from './commit-merge.ts'
 import { TryAgainError } from './errors.ts'
 import type { MergeTask } from './files/locate.ts'
@@ -319,7 +320,7 @@ function exitCodeOf({ report, skipped }: Run): MergeReport['exitCode'] {
   return skipped.some(({ cause }) => cause === 'again') ? 10 : 0
 }
 
-function warningsOf({ report, landing, objects }: Run): string[] {
+function warningsOf({ report, landing, objects, metadata }: Run): string[] {
   const warnings: string[] = []
   const { lines, skipped, broken } = { ...report, ...report.objects }
   if (report.objects.listed === 0 && report.objects.openSince === null)
@@ -329,6 +330,11 @@ function warningsOf({ report, landing, objects }: Run): string[] {
   if (broken > 0)
     warnings.push(
       `${broken} objects could not be inflated to their end; their readable lines were merged and they are kept whole in quarantine`,
+    )
+  const backfill = metadata === null ? null : unfinishedBackfill(metadata)
+  if (backfill !== null)
+    warnings.push(
+      `the backfill of ${backfill.name} stands at ${backfill.done} of ${backfill.total} commits; run it again to finish it`,
     )
   if (skipped.length > 0) warnings.push(`${skipped.length} objects could not be read and are left for the next run`)
   if (report.damaged.length > 0)

@@ -22,12 +22,21 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   export: ['change', 'store'],
   replay: ['change', 'protected/quarantine.ts', 'store', 'table-state.ts', 'type table.ts'],
   baseline: ['columns', 'parquet', 'change', 'files', 'export', 'iceberg', 'store', 'type landing'],
-  threads: ['files', 'landing', 'baseline', 'type iceberg', 'type store'],
+  threads: ['files', 'landing', 'baseline', 'type change', 'type iceberg', 'type store'],
   verify: [
     ...['columns', 'change', 'files', 'baseline', 'export', 'landing', 'protected', 'store', 'type iceberg'],
     ...['stored-files.ts', 'table-state.ts', 'type table.ts'],
   ],
-  maintain: ['landing', 'protected', 'iceberg', 'store', 'commit-snapshot.ts', 'table-state.ts', 'type table.ts'],
+  maintain: [
+    'landing',
+    'protected',
+    'iceberg',
+    'store',
+    'backfill-progress.ts',
+    'commit-snapshot.ts',
+    'table-state.ts',
+    'type table.ts',
+  ],
 }
 
 /** Packages and modules that one place alone may import. */

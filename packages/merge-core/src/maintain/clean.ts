@@ -7,6 +7,7 @@
 //
 // No commit adds a file older than half the grace, so what is left over cannot come to be named any more.
 
+import { stagingFolder, unfinishedBackfill } from '../backfill-progress.ts'
 import { DamagedObjectError } from '../errors.ts'
 import { parseTableMetadata, type TableMetadata } from '../iceberg/metadata.ts'
 import { readQuarantineNames } from '../protected/ledger.ts'
@@ -113,7 +114,7 @@ async function withoutNamed(table: Table, state: TableState, found: readonly Fou
   if (found.length === 0) return []
   const named = noFiles()
   await addNamedByTable(table, named, state)
-  const unnamed = found.filter(({ path }) => !named.files.has(subjectOf(path)))
+  const unnamed = found.filter(({ path }) => !named.files.has(subjectOf(path)) && !isStagedForBackfill(state, path))
   if (!unnamed.some(({ path }) => path.startsWith(`${state.stateFolder}/`))) return unnamed
   addReports(named, state)
   for (const file of named.ledger.values()) {
@@ -121,6 +122,12 @@ async function withoutNamed(table: Table, state: TableState, found: readonly Fou
     for (const name of names) addFile(named, name, 'quarantine')
   }
   return unnamed.filter(({ path }) => !named.files.has(subjectOf(path)))
+}
+
+/** An unfinished backfill goes on with its sorted runs, however long ago they were written. */
+function isStagedForBackfill({ stateFolder, loaded: { metadata } }: TableState, path: string): boolean {
+  const backfill = unfinishedBackfill(metadata)
+  return backfill !== null && path.startsWith(`${stagingFolder(stateFolder, backfill.id)}/`)
 }
 
 /** A report has the name of its commit. */

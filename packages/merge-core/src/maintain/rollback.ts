@@ -8,6 +8,7 @@
 // It is a decision about the head that somebody looked at, so it is made for that head or not at all. The commit goes back to the target
 // before it adds its snapshot: a catalog refuses that where the target was expired meanwhile.
 
+import { unfinishedBackfill } from '../backfill-progress.ts'
 import { commitSnapshot, nextSnapshotId, stateFolderFor } from '../commit-snapshot.ts'
 import { InputError, TryAgainError } from '../errors.ts'
 import type { LoadedTable, TableUpdate } from '../iceberg/catalog.ts'
@@ -199,6 +200,6 @@ function undoneBackfills({ loaded: { metadata } }: TableState, target: Snapshot)
   const kept = new Set(ancestors(metadata, target['snapshot-id']))
   const head = currentSnapshot(metadata)
   const left = head === null ? [] : [...ancestors(metadata, head['snapshot-id'])].filter((each) => !kept.has(each))
-  const named = [metadata.properties?.[PROPERTY.backfill], ...left.map(({ summary }) => summary[PROPERTY.backfill])]
+  const named = [unfinishedBackfill(metadata)?.name, ...left.map(({ summary }) => summary[PROPERTY.backfill])]
   return [...new Set(named.filter((name) => name !== undefined))]
 }

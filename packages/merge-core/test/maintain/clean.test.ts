@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { cleanTable, expireSnapshots, mergeLanding, purgeTable, rollbackTable, type Table } from '../../src/index.ts'
 import { SimulatedCrash } from '../../src/store/memory.ts'
 import { expectWhole, namedByTable } from '../named-by-table.ts'
-import { currentMetadata, LOCATION } from '../stored-table.ts'
+import { currentMetadata, LOCATION, setProperties } from '../stored-table.ts'
 import { LANDING } from '../table-run.ts'
 import { commitForeign, DAY, expireWithoutFiles, HOUR, type Lake, newLake } from './lake.ts'
 
@@ -137,6 +137,21 @@ describe('clean', () => {
     expect(lake.store.snapshot().has(crc)).toBe(false)
     expect(lake.store.snapshot().has(HINT)).toBe(true)
     expect(await lake.rows()).toEqual(lake.modelRows())
+  })
+
+  it('keeps the sorted runs of an unfinished backfill, and takes those of others', async () => {
+    const lake = await newLake()
+    await lake.merge('1', { pk: 'a', sequence: 1, to: 'A' })
+    const folder = (await currentMetadata(lake.store)).properties['lastwrite.state']
+    const [own, other] = ['5eed', '0dd5'].map((id) => `${folder}/staging/backfill-${id}/runs/1.parquet`)
+    for (const path of [own!, other!]) lake.store.plant(path, Buffer.from('run'))
+    await setProperties(lake.store, {
+      'lastwrite.backfill': JSON.stringify({ name: 'x', id: '5eed', done: 1, total: 2 }),
+    })
+    lake.wait(10 * DAY)
+    await clean(lake)
+    expect(lake.store.snapshot().has(own!)).toBe(true)
+    expect(lake.store.snapshot().has(other!)).toBe(false)
   })
 
   it('keeps files of snapshots that another engine removed while queries may read them', async () => {
