@@ -43,10 +43,10 @@ const BASE_BYTES = 120 * 1024 * 1024
 /** A thread's own heap and code. */
 const THREAD_BYTES = 60 * 1024 * 1024
 const SHARE_BYTES_MIN = 8 * 1024 * 1024
-/** Rows that wait for their run, beside them the run as it is encoded. */
-const RUN_FACTOR = 2
+/** Rows that wait for their run, in arrays with room to grow, and beside them the run as it is encoded. */
+const RUN_FACTOR = 4
 /** Rows of a range as they are read, brought together for the merge, and gathered. */
-const RANGE_FACTOR = 4
+const RANGE_FACTOR = 5
 
 /**
  * Brings an export, or Parquet files, into the table. Run again after a kill, it goes on where it was; run again when it is done, it
