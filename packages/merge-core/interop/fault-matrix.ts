@@ -45,6 +45,10 @@ function isPossible({ operation, fault }: Cell): boolean {
   return !(fault === '412' && operation === 'list')
 }
 
+/** Objects that are put together of parts. */
+export const isOfParts = ({ operation }: Pick<Cell, 'operation'>): boolean =>
+  operation === 'upload-part-copy' || operation === 'complete'
+
 export const CELLS: readonly Cell[] = OPERATIONS.flatMap((operation) =>
   FAULTS.flatMap((fault) => PATTERNS.map((pattern) => ({ operation, fault, pattern }))),
 ).filter(isPossible)
@@ -53,10 +57,12 @@ export const nameOf = ({ operation, fault, pattern }: Cell): string => `${operat
 
 // On the wire
 
-/** Longer than a test's store waits. */
+/** Longer than a store waits, shorter than three attempts. */
 const LATE_MS = 4_000
+/** A store waits longer for copies, and then has the upload to abandon. */
+const LATE_PARTS_MS = 8_000
 /** For faults that end in silence. */
-const IMPATIENT = { idleMsMax: 1_500, callMsMax: 8_000, bytesPerMsMin: 8 * 1024 }
+const IMPATIENT = { idleMsMax: 2_000, callMsMax: 10_000, bytesPerMsMin: 2 * 1024 }
 const isSilent = ({ fault }: Cell): boolean => fault === 'stalled' || fault === 'late'
 
 function wireFault({ operation, fault }: Cell): WireFault {
@@ -82,7 +88,7 @@ function wireFault({ operation, fault }: Cell): WireFault {
     case 'reset after':
       return { kind: 'reset-after' }
     case 'late':
-      return { kind: 'late', ms: LATE_MS }
+      return { kind: 'late', ms: isOfParts({ operation }) ? LATE_PARTS_MS : LATE_MS }
     default:
       return { kind: fault }
   }

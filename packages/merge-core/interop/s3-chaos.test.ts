@@ -67,7 +67,7 @@ function wireFault({ operation }: WireRequest, random: () => number): WireFault 
       return { kind: 'answer', status: 503, code: 'SlowDown' }
     case 'late':
       // A few so late that nobody waits for them any more.
-      return { kind: 'late', ms: random() < 0.95 ? 20 * random() : 1.5 * IDLE_MS }
+      return { kind: 'late', ms: random() < 0.99 ? 10 * random() : 1.5 * IDLE_MS }
     case 'corrupt':
       // Of whole objects the server tells a checksum.
       return operation === 'get' ? { kind: 'flipped' } : null
