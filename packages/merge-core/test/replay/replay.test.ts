@@ -143,7 +143,7 @@ describe('a replay', () => {
     const lake = await newLake({}, { partitionBy: ['identity(region)'] })
     const now = lake.clock.ms / 1000
     await setProperties(lake.store, { 'lastwrite.watermark': String(now) })
-    const changes = [change(1, { at: now - 5 }), change(2, { at: now - 4 })]
+    const changes = [change(1, { at: now - 5 }), change(2, { at: now - 4, from: 'B' })]
     lake.store.plant(
       `${LANDING}1`,
       gz(...textOf(lake, changes[0]!), JSON.stringify(recordOf(lake, changes[1]!)), 'bad'),

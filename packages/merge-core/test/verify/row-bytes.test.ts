@@ -65,6 +65,17 @@ describe('a table of keys', () => {
     expect(() => keys.entryOf(digests[2500]!)).toThrow(/more than 2500 keys/)
   })
 
+  it('tells keys apart that share any two of their three words', () => {
+    const alike = [1, 2, 3, 4].flatMap((i): [number, number, number][] => [
+      [i, 0, 0],
+      [0, i, 0],
+      [0, 0, i],
+    ])
+    const keys = new KeyTable(alike.length)
+    for (const key of alike) keys.entryOf(key)
+    expect(keys.count).toBe(alike.length)
+  })
+
   it('deals keys out to slices evenly, each to one', () => {
     const sizes = new Array(7).fill(0)
     for (const digest of digests) sizes[sliceOf(digest, 7)]++
