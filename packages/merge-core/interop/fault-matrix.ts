@@ -57,8 +57,8 @@ export const nameOf = ({ operation, fault, pattern }: Cell): string => `${operat
 
 // On the wire
 
-/** Longer than a store waits, shorter than three attempts. */
-const LATE_MS = 4_000
+/** Longer than a store waits, shorter than two attempts. */
+const LATE_MS = 3_000
 /** A store waits longer for copies, and then has the upload to abandon. */
 const LATE_PARTS_MS = 8_000
 /** For faults that end in silence. */

@@ -58,7 +58,7 @@ export async function expectConverges(arena: Arena, random: () => number): Promi
   const table = await createTestTable(spec, environmentOver(clean, 1), location)
   let processes = 2
   const open = async (): Promise<Table> => {
-    const environment = { ...environmentOver(arena.chaos, processes++), nowMs: () => clock.ms }
+    const environment = { ...environmentOver(arena.chaos, processes++), nowMs: () => clock.ms++ }
     return openTable(location, environment)
   }
   const merge = () =>

@@ -13,7 +13,7 @@ describe('merges and upkeep on a store where three of four calls go wrong', () =
   it.each(seeds)('end with the table of the model, whole and without leftovers: seed %i', async (seed) => {
     const random = randomFrom(seed)
     const clock = { ms: Date.UTC(2026, 10, 22, 9) }
-    const clean = memoryStore({ nowMs: () => clock.ms })
+    const clean = memoryStore({ nowMs: () => clock.ms++ })
     const chaos = chaosStore(clean, random)
     const unconditional = () =>
       clean.log.filter(({ mode }) => mode !== undefined && mode !== 'create').map(({ path }) => path)
