@@ -1,6 +1,7 @@
 // The command line on an S3 server: the same files as in a local folder, and what a run asks of the server.
 
 import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type MergeReport, mergeLanding, nodeEnvironment, openTable } from '@lastwrite/merge-core'
@@ -158,6 +159,44 @@ describeWithServers(['versitygw'], 'lastwrite on versitygw', () => {
     expect(idle).toMatchObject({ snapshot: null, objects: { listed: open, alreadyMerged: open } })
     // Three of the table's metadata: when it is opened, before and after the listing.
     expect(idle.lists).toBe(3 + 1)
+  })
+
+  it('answers SQL from a table in a bucket', async () => {
+    const bucket = await server.newBucket()
+    space.write('asked.json', ORDERS_DEFINITION)
+    await lastwrite('init', `${bucket}/orders`, '--definition', 'asked.json', '--quiet')
+    const query = 'select pk, items from orders order by pk'
+    const ask = async (...words: string[]) => (await lastwrite('sql', `${bucket}/orders`, ...words)).stdout
+    expect(JSON.parse(await ask(query, '--json'))).toEqual([])
+    const lines = [...'abc'].map((pk, i) => changeLine({ sequence: `${100 + i}`, pk, item: { items: { N: `${i}` } } }))
+    await s3.put(`${bucket}/landing/1`, Buffer.from(lines.join('')), { kind: 'create' })
+    await lastwrite('merge', `${bucket}/orders`, '--landing', `${bucket}/landing`, '--quiet')
+    const rows = [...'abc'].map((pk, items) => ({ pk, items }))
+    expect(JSON.parse(await ask(query, '--json'))).toEqual(rows)
+    expect(JSON.parse(await ask(query, '--json', '--endpoint', server.endpoint))).toEqual(rows)
+    mkdirSync(join(space.folder, 'tmp'))
+    const environment = { ...server.environment, TMPDIR: join(space.folder, 'tmp') }
+    await runProcess(process.execPath, [LASTWRITE, 'sql', `${bucket}/orders`, query], space.folder, environment)
+    expect(readdirSync(environment.TMPDIR)).toEqual([])
+    const listed = await s3.list(`${bucket}/orders/data/`)
+    if (listed.kind !== 'ok') throw new Error(listed.kind)
+    const path = listed.objects[0]!.path
+    await s3.put(path, Buffer.from('PAR1'.padEnd(listed.objects[0]!.objectBytes)), { kind: 'overwrite' })
+    const damaged = await runProcess(
+      process.execPath,
+      [LASTWRITE, 'sql', `${bucket}/orders`, query],
+      space.folder,
+      server.environment,
+    )
+    expect(damaged).toMatchObject({ code: 21, stderr: expect.stringContaining(path) })
+    await s3.delete(path)
+    const gone = await runProcess(
+      process.execPath,
+      [LASTWRITE, 'sql', `${bucket}/orders`, query],
+      space.folder,
+      server.environment,
+    )
+    expect(gone).toMatchObject({ code: 21, stderr: expect.stringContaining(path) })
   })
 
   it('says what is wrong with a bucket that does not exist', async () => {

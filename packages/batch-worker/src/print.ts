@@ -1,15 +1,15 @@
 // Everything that a command says goes through here: results to standard output, all else to standard error.
 
 /** Facts, one a line: a name and what there is to say of it. Facts without a word are left out. */
+export function printFacts(facts: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...facts.map(([name]) => name.length))
+  for (const [name, text] of facts) if (text !== '') print(`${name.padEnd(width)}  ${text}`)
+}
+
 /** Where everything is merged; hours before `openSince` were not looked at. */
 export function nothingToDo(table: string, objects: { alreadyMerged: number; openSince: string | null }): string {
   const since = objects.openSince === null ? '' : ` since ${objects.openSince}`
   return `${table}: nothing to do, ${counted(objects.alreadyMerged, 'object')}${since} already merged`
-}
-
-export function printFacts(facts: readonly (readonly [string, string])[]): void {
-  const width = Math.max(...facts.map(([name]) => name.length))
-  for (const [name, text] of facts) if (text !== '') print(`${name.padEnd(width)}  ${text}`)
 }
 
 export function print(text: string): void {

@@ -47,10 +47,10 @@ export async function querySnapshot(sql: string, table: string, snapshot: Snapsh
     return {
       columns: result.deduplicatedColumnNames(),
       numeric: types.map((type) => NUMERIC_TYPE.test(String(type))),
-      rows: jsonRows(result, types, files),
+      rows: jsonRows(result, types, snapshot.copies, files),
     }
   } catch (error) {
-    throw error instanceof InputError ? error : queryError(error, files)
+    throw error instanceof InputError ? error : queryError(error, snapshot.copies, files)
   }
 }
 
@@ -79,6 +79,7 @@ async function shutDoors(connection: DuckDBConnection, files: readonly string[])
 async function* jsonRows(
   result: DuckDBResult,
   types: readonly DuckDBType[],
+  copies: string | null,
   files: readonly string[],
 ): AsyncGenerator<unknown[][]> {
   try {
@@ -86,7 +87,7 @@ async function* jsonRows(
       yield rows.map((row) => row.map((value, i) => toJsonValue(value, types[i]!, toJsonValue)))
     }
   } catch (error) {
-    throw queryError(error, files)
+    throw queryError(error, copies, files)
   }
 }
 
@@ -108,11 +109,13 @@ const toJsonValue: DuckDBValueConverter<Json> = (value, type, nested) => {
 }
 
 /** What DuckDB says: of a file, if it names one, else of the query. */
-function queryError(error: unknown, files: readonly string[]): Error {
+function queryError(error: unknown, copies: string | null, files: readonly string[]): Error {
   const { message } = error as Error
+  // Of a copy the name of what it was copied from.
+  const named = (text: string) => (copies === null ? text : text.replaceAll(`${copies}/`, 's3://'))
   const damaged = files.find((file) => message.includes(file))
-  if (damaged !== undefined) return new DamagedObjectError(damaged, message, { cause: error })
-  return new InputError(`sql: ${message}`, { cause: error })
+  if (damaged !== undefined) return new DamagedObjectError(named(damaged), named(message), { cause: error })
+  return new InputError(`sql: ${named(message)}`, { cause: error })
 }
 
 function shortened(sql: string): string {

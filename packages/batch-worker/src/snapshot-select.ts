@@ -16,6 +16,8 @@ export interface Snapshot {
   readonly fields: readonly Field[]
   readonly names: NameMapping
   readonly files: readonly DataFile[]
+  /** Folder in which those of S3 lie by bucket and key; null where there are none. */
+  readonly copies: string | null
 }
 
 export interface DataFile {
@@ -34,7 +36,7 @@ type StoredColumns =
 
 /** Reads the footers of all files, to learn which have no field ids, and which lack columns that their partition gives. */
 export async function snapshotSelect(connection: DuckDBConnection, snapshot: Snapshot): Promise<string> {
-  const { fields, files } = snapshot
+  const { fields, files, copies } = snapshot
   if (files.length === 0) {
     const nulls = fields.map((field) => `NULL::${duckdbType(field.type)} AS ${quotedName(field.name)}`)
     return `SELECT ${nulls.join(', ')} WHERE false`
@@ -51,7 +53,7 @@ export async function snapshotSelect(connection: DuckDBConnection, snapshot: Sna
     const alike = group.map(({ file }) => file)
     const paths = alike.map(({ path }) => path)
     const rows = named === null ? parquetRows(paths, schemaById(fields)) : parquetRows(paths)
-    return withoutDeletedRows(`SELECT ${columns} FROM ${rows} AS stored`, alike)
+    return withoutDeletedRows(`SELECT ${columns} FROM ${rows} AS stored`, alike, copies)
   })
   return selects.join(' UNION ALL ')
 }
@@ -101,12 +103,15 @@ function schemaById(fields: readonly Field[]): string {
   return `schema = MAP {${columns.join(', ')}}`
 }
 
-/** Of a path and a position in delete files; engines write the same path as `file:///x`, `file:/x` or `/x`. */
-function withoutDeletedRows(rows: string, files: readonly DataFile[]): string {
+/**
+ * Of a path and a position in delete files; engines write the same path as `file:///x`, `file:/x` or `/x`, and `s3:` as `s3a:` or `s3n:`.
+ */
+function withoutDeletedRows(rows: string, files: readonly DataFile[], copies: string | null): string {
   const deleteFiles = new Set(files.flatMap((file) => file.deleteFiles))
   if (deleteFiles.size === 0) return rows
-  const path = `regexp_replace(file_path, '^file:(//)?/', '/') AS path`
-  return `${rows} ANTI JOIN (SELECT ${path}, pos FROM ${parquetRows([...deleteFiles])}) AS deleted
+  const local = `regexp_replace(file_path, '^file:(//)?/', '/')`
+  const path = copies === null ? local : `regexp_replace(${local}, '^s3[an]?://', ${quotedText(`${copies}/`)})`
+  return `${rows} ANTI JOIN (SELECT ${path} AS path, pos FROM ${parquetRows([...deleteFiles])}) AS deleted
     ON stored.${FILE_COLUMN} = deleted.path AND stored.file_row_number = deleted.pos`
 }
 

@@ -1,5 +1,6 @@
 import { loadState, nameMappingOf, snapshotFiles, snapshotIdOf } from '@lastwrite/merge-core'
 import { Command } from 'commander'
+import { copyObjects, copyOf, newCopiesFolder } from '../local-copies.ts'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, type StoreOptions, snapshotOption, TABLE_ARGUMENT } from '../options.ts'
 import { counted, print, toJson } from '../print.ts'
@@ -36,17 +37,24 @@ async function sql(text: string, query: string, options: SqlOptions): Promise<vo
   const state = await loadState(table)
   const snapshot = options.snapshot ?? snapshotIdOf(state)
   const files = snapshot === null ? [] : await snapshotFiles(table, { snapshot })
+  const stored = [...new Set(files.flatMap(({ path, deleteFiles }) => [path, ...deleteFiles]))].filter(isOfS3)
+  const copies = stored.length === 0 ? null : newCopiesFolder()
+  if (copies !== null) await copyObjects(table.environment, stored, copies)
+  const fileOf = (path: string) => (copies !== null && isOfS3(path) ? copyOf(copies, path) : toPath(path))
   const result = await querySnapshot(query, table.definition.table, {
     fields: state.fields,
     names: nameMappingOf(state),
     files: files.map(({ path, constants, deleteFiles }) => ({
-      path: toPath(path),
+      path: fileOf(path),
       constants,
-      deleteFiles: deleteFiles.map(toPath),
+      deleteFiles: deleteFiles.map(fileOf),
     })),
+    copies,
   })
   await (options.json ? printRowsAsJson(result) : printRowsAsTable(result))
 }
+
+const isOfS3 = (path: string): boolean => path.startsWith('s3://')
 
 /** An array of objects, one a line. */
 async function printRowsAsJson(result: QueryResult): Promise<void> {
