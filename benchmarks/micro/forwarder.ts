@@ -28,9 +28,13 @@ server.listen(0, '127.0.0.1', () => process.send(server.address().port))
 
 const FUNCTION = `
 const size = Number(process.argv[2])
-const startMs = performance.now()
+const since = (cpu, ms) => {
+  const { user, system } = process.cpuUsage(cpu)
+  return { ms: performance.now() - ms, cpuMs: (user + system) / 1000 }
+}
+const [startCpu, startMs] = [process.cpuUsage(), performance.now()]
 const { handler } = await import('./handler.mjs')
-const importMs = performance.now() - startMs
+const imported = since(startCpu, startMs)
 const context = { getRemainingTimeInMillis: () => 60_000 }
 const record = (i) => ({
   eventName: 'MODIFY',
@@ -44,23 +48,27 @@ const record = (i) => ({
   },
 })
 const eventOf = (count) => JSON.parse(JSON.stringify({ Records: Array.from({ length: count }, (_, i) => record(i)) }))
-const [firstMs] = await invoke(1)
+const first = await invoke(1)
 const cpuMs = []
-for (let i = 0; size > 0 && i < ${REPETITIONS} + 3; i++) cpuMs.push((await invoke(size))[1])
-process.stderr.write(JSON.stringify({ importMs, firstMs, cpuMs: Math.min(...cpuMs), bytes: JSON.stringify(record(1).dynamodb.NewImage).length }))
+for (let i = 0; size > 0 && i < ${REPETITIONS} + 3; i++) cpuMs.push((await invoke(size)).cpuMs)
+process.stderr.write(JSON.stringify({ imported, first, cpuMs: Math.min(...cpuMs), bytes: JSON.stringify(record(1).dynamodb.NewImage).length }))
 async function invoke(count) {
   const event = eventOf(count)
-  const [before, beforeMs] = [process.cpuUsage(), performance.now()]
+  const [beforeCpu, beforeMs] = [process.cpuUsage(), performance.now()]
   const { batchItemFailures } = await handler(event, context)
-  const { user, system } = process.cpuUsage(before)
   if (batchItemFailures.length > 0) throw new Error('not all was delivered')
-  return [performance.now() - beforeMs, (user + system) / 1000]
+  return since(beforeCpu, beforeMs)
 }
 `
 
+interface Time {
+  readonly ms: number
+  readonly cpuMs: number
+}
+
 interface Measured {
-  readonly importMs: number
-  readonly firstMs: number
+  readonly imported: Time
+  readonly first: Time
   readonly cpuMs: number
   readonly bytes: number
 }
@@ -89,7 +97,14 @@ function run(size: number): Measured {
   return JSON.parse(output.toString().trimEnd().split('\n').at(-1)!)
 }
 
-const median = (all: number[]): string => all.sort((a, b) => a - b)[all.length >> 1]!.toFixed(0)
+function median(times: readonly Time[]): string {
+  const of = (pick: (time: Time) => number) =>
+    times
+      .map(pick)
+      .sort((a, b) => a - b)
+      [times.length >> 1]!.toFixed(0)
+  return `${of((time) => time.ms)} ms (${of((time) => time.cpuMs)} ms CPU)`
+}
 
 try {
   const files = readdirSync(folder).filter((name) => !['firehose.mjs', 'function.mjs'].includes(name))
@@ -100,9 +115,8 @@ try {
     `bundle          ${kilobytes(files)} minified, ${kilobytes(s3)} of it loaded with the first oversize item`,
   )
   const cold = Array.from({ length: REPETITIONS }, () => run(0))
-  console.log(
-    `cold start      ${median(cold.map((one) => one.importMs))} ms import, ${median(cold.map((one) => one.firstMs))} ms first invocation`,
-  )
+  const [imported, first] = [cold.map((one) => one.imported), cold.map((one) => one.first)]
+  console.log(`cold start      import ${median(imported)}, first invocation ${median(first)}`)
   for (const size of SIZES) {
     const { cpuMs, bytes } = run(size)
     const each = ((cpuMs * 1000) / size).toFixed(1)

@@ -99,13 +99,13 @@ export async function startCapture(settings: CaptureSettings): Promise<Capture> 
       await putObject(`on-failure/${key}`, Buffer.from(JSON.stringify(record)))
     },
     functionArn: `arn:aws:lambda:${REGION}:${ACCOUNT}:function:forwarder`,
-    batchSize: 100,
+    batchSize: 250,
     batchWindowMs: 200,
     parallelization: 2,
     retriesMax: 30,
     recordAgeMsMax: 24 * 3600 * 1000,
     bisect: true,
-    retryDelayMs: 200,
+    retryDelayMs: 100,
     nowMs: Date.now,
   })
   return {

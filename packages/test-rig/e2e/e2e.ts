@@ -28,19 +28,27 @@ const writes = Number(values.writes)
 const folder = mkdtempSync(join(tmpdir(), 'lastwrite-e2e-'))
 const bundle = join(folder, 'forwarder')
 await bundleForwarder(bundle)
-const [dynamodb, s3] = await Promise.all([startDynamoDBLocal(), startS3('versitygw')])
-const engines = openEngines({ warehouse: folder })
 const failed: number[] = []
 const freshness: number[] = []
+const stops: (() => Promise<void>)[] = []
 try {
+  const dynamodb = await startDynamoDBLocal()
+  stops.push(dynamodb.stop)
+  const s3 = await startS3('versitygw')
+  stops.push(s3.stop)
+  const engines = openEngines({ warehouse: folder })
+  stops.push(engines.close)
   for (const seed of seeds) {
-    const report = await runSeed(seed, writes, { dynamodb, s3, engines, bundle: join(bundle, 'handler.mjs'), folder })
+    const parts = { dynamodb, s3, engines, bundle: join(bundle, 'handler.mjs'), folder }
+    const report = await runSeed(seed, writes, parts).catch((cause) => {
+      throw new Error(`seed ${seed} did not come to its end`, { cause })
+    })
     print(seed, report)
     freshness.push(...report.freshnessMs)
     if (report.wrong.length > 0) failed.push(seed)
   }
 } finally {
-  await Promise.all([engines.close(), dynamodb.stop(), s3.stop()])
+  await Promise.all(stops.map((stop) => stop()))
   if (values.keep) console.log(`the tables are in ${folder}`)
   else rmSync(folder, { recursive: true })
 }

@@ -7,12 +7,13 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { MergeReport } from '@lastwrite/merge-core'
+import type { MergeReport, VerifyReport } from '@lastwrite/merge-core'
 import { LASTWRITE, runProcess } from '../../batch-worker/test/run-lastwrite.ts'
 import type { Engines } from '../../merge-core/interop/parts.ts'
 import type { S3Server } from '../../merge-core/interop/s3-servers.ts'
 import { randomFrom } from '../../merge-core/test/random-from.ts'
 import type { DynamoDBLocal } from '../src/dynamodb-local.ts'
+import { type ExportContent, writeExport } from '../src/export-writer.ts'
 import { CANARY, COLUMNS } from '../src/random-items.ts'
 import { writeRandomly } from '../src/random-writes.ts'
 import { WRITE_ATTRIBUTE } from '../src/write-log.ts'
@@ -84,6 +85,7 @@ export async function runSeed(seed: number, writes: number, parts: Parts): Promi
     if (forwarder.killOne(random)) kills++
   })
   const outage = takeDown(capture, writes * 0.4)
+  const halfway = written(capture, writes * 0.5).then(() => Date.now())
   const keys = Math.max(40, Math.ceil(writes / 8))
   const kinds = await writeRandomly({ ...parts, tableName, log, random, writes: writes - 1, writers: WRITERS, keys })
   const poison = await writePoison(parts.dynamodb, tableName, capture)
@@ -98,6 +100,8 @@ export async function runSeed(seed: number, writes: number, parts: Parts): Promi
   await table.replay()
   const { lines } = await table.merge()
   const comparison = await compareTable(parts.engines, table.folder, parts.dynamodb, tableName)
+  const timeMs = await halfway
+  const verified = await table.verify({ type: 'full', items: log.itemsAt(timeMs), timeMs })
   await capture.stop()
 
   const poisoned = log.changes
@@ -115,6 +119,7 @@ export async function runSeed(seed: number, writes: number, parts: Parts): Promi
       `the on-failure destination holds ${givenUp}, the poison record is ${poisoned}`,
     ],
     [before.different.some((key) => key.includes(POISON_KEY)), 'the poison record was merged before it was replayed'],
+    [verified.exitCode === 0, `an export of the time halfway differs: ${JSON.stringify(verified)}`],
     [lines.quarantined === 0, `the last merge quarantined ${lines.quarantined} lines`],
     [table.merges.every((report) => report.lines.quarantined === 0), 'a merge quarantined lines'],
     [!forwarder.log.includes(CANARY), 'the log of the function holds what items hold'],
@@ -134,9 +139,16 @@ export async function runSeed(seed: number, writes: number, parts: Parts): Promi
   }
 }
 
+interface Definition {
+  readonly table: string
+  readonly source: string
+  readonly [rest: string]: unknown
+}
+
 /** Makes the table; merges and replays by the command line, each in a process of its own. */
-async function openTable(folder: string, s3: S3Server, bucket: string, definition: object) {
+async function openTable(folder: string, s3: S3Server, bucket: string, definition: Definition) {
   const merges: (MergeReport & MergeTimes)[] = []
+  const { table: name, source } = definition
   const [table, landing] = [join(folder, 'orders'), `${bucket}/landing/`]
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'orders.table.json'), JSON.stringify(definition))
@@ -154,6 +166,10 @@ async function openTable(folder: string, s3: S3Server, bucket: string, definitio
       const errors = ['errors', 'on-failure'].flatMap((prefix) => ['--errors', `${bucket}/${prefix}/`])
       await lastwrite('replay', table, ...errors, '--landing', landing)
     },
+    async verify(content: ExportContent): Promise<VerifyReport> {
+      const { prefix } = await writeExport(content, { folder, table: name, source })
+      return lastwrite('verify', table, '--against', join(folder, prefix), '--landing', landing, '--now')
+    },
   }
 
   async function lastwrite(...words: string[]) {
@@ -163,17 +179,23 @@ async function openTable(folder: string, s3: S3Server, bucket: string, definitio
       folder,
       s3.environment,
     )
-    if (code !== 0) throw new Error(`lastwrite ${words.join(' ')} ended with ${code}: ${stderr}`)
+    if (code !== 0 && words[0] !== 'verify')
+      throw new Error(`lastwrite ${words.join(' ')} ended with ${code}: ${stderr}`)
     return JSON.parse(stdout)
   }
 }
 
 /** Firehose is down for a while, once so many changes were written. */
-async function takeDown({ log, firehose }: Capture, changes: number): Promise<void> {
-  while (log.acknowledged < changes) await sleep(50)
+async function takeDown(capture: Capture, changes: number): Promise<void> {
+  const { firehose } = capture
+  await written(capture, changes)
   firehose.setFaults({ unavailableCalls: DOWN })
   await sleep(DOWN_MS)
   firehose.setFaults({ unavailableCalls: UNAVAILABLE })
+}
+
+async function written({ log }: Capture, changes: number): Promise<void> {
+  while (log.acknowledged < changes) await sleep(50)
 }
 
 const POISON_KEY = 'poison'

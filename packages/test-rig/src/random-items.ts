@@ -18,6 +18,9 @@ export const COLUMNS = {
 /** In every item, and never in a log. */
 export const CANARY = 'canary-4f1c'
 
+/** So that a batch takes several Firehose records. */
+const PADDING_MAX = 4_000
+
 const UNDECLARED = ['anything', '__proto__', 'constructor', 'näme \u{1f600}', 'a"b\\c']
 
 /** What an update may set or remove. */
@@ -27,6 +30,7 @@ type Random = () => number
 
 export function randomItem(random: Random, isLarge: boolean): AttributeMap {
   const entries = SET_ATTRIBUTES.filter(() => random() < 0.6).map((name) => [name, randomValue(name, random)] as const)
+  entries.push(['padding', { S: 'x'.repeat(random() * PADDING_MAX) }])
   if (isLarge) entries.push(['large', largeText(random)])
   return Object.fromEntries([...entries, ['canary', { S: CANARY }]])
 }

@@ -28,14 +28,14 @@ interface Slot {
 
 const BATCH_MAX = 25
 const SHARES = {
-  batch: 0.12,
+  batch: 0.05,
   transact: 0.05,
   update: 0.4,
   remove: 0.1,
   recreate: 0.04,
   ttl: 0.03,
   same: 0.02,
-  large: 0.001,
+  large: 0.002,
 }
 
 /** Returns how many of each kind were written. */

@@ -109,11 +109,15 @@ function withEmptyMap(value: AttributeValue): AttributeValue {
   return Object.keys(value).length === 0 ? { M: {} } : value
 }
 
-/** Ascending with what DynamoDB Local counts, and soon of more digits. */
+/** Ascending with what DynamoDB Local counts, over all tables, and soon of more digits. */
 function sequenceNumbers(random: () => number): (count: bigint) => string {
   const first = 10n ** 20n + BigInt(Math.floor(random() * 1e15))
-  // The 100th has 22 digits, the 100,000th 40, which is as many as there are.
-  return (count) => String(first + count ** 6n * 10n ** 9n)
+  let countBefore: bigint | null = null
+  return (count) => {
+    countBefore ??= count - 1n
+    // The 100th has 22 digits, the 100,000th 40, which is as many as there are.
+    return String(first + (count - countBefore) ** 6n * 10n ** 9n)
+  }
 }
 
 /** Equal for equal keys, however their numbers are spelled. */
