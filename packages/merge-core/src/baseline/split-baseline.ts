@@ -1,12 +1,10 @@
 // A file of a baseline to sorted runs, a part at a time, however large it is.
 
-import { InputError } from '../errors.ts'
 import type { ExportFile, ExportManifest } from '../export/manifest.ts'
-import { checkItems, exportBlocks } from '../export/read-export.ts'
 import type { ObjectPart, ObjectReader } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { type BaselineRows, baselineBytes } from './baseline-rows.ts'
-import { readExportLines } from './export-lines.ts'
+import { exportRows } from './export-rows.ts'
 import { type ParquetFile, readParquetRows } from './parquet-rows.ts'
 import { type Run, writeRun } from './runs.ts'
 
@@ -77,17 +75,8 @@ async function* exportParts(
   definition: TableDefinition,
   misfits: Map<string, number>,
 ): AsyncGenerator<BaselineRows> {
-  let items = 0
-  for await (const { text, firstLine } of exportBlocks(store, file)) {
-    const read = readExportLines(text, kind, definition)
-    if ('message' in read) {
-      throw new InputError(
-        `${file.path} line ${firstLine + read.line - 1}: ${read.message}; is it an export of table ${definition.table} as its definition has it?`,
-      )
-    }
-    items += read.rows.count
+  for await (const read of exportRows(store, kind, file, definition)) {
     for (const [misfit, count] of read.misfits) misfits.set(misfit, (misfits.get(misfit) ?? 0) + count)
     yield read.rows
   }
-  checkItems(file, items)
 }

@@ -22,7 +22,7 @@ export interface ContentWriter {
 }
 
 /** Bounds what a writer holds, and what a merge reads at once. */
-const OBJECT_BYTES = 16 * 1024 * 1024
+const OBJECT_BYTES = 8 * 1024 * 1024
 const NEWLINE = Buffer.from('\n')
 
 /** Where a row of lines is cut into objects depends on the lines alone. */

@@ -1,11 +1,9 @@
 // The two sides of a comparison: an export's items and a snapshot's rows, both as typed columns of the table's definition.
 
-import { readExportLines } from '../baseline/export-lines.ts'
+import { exportRows } from '../baseline/export-rows.ts'
 import type { ByteStrings } from '../change/byte-strings.ts'
 import type { PlainColumn } from '../columns/column.ts'
-import { InputError } from '../errors.ts'
 import type { ExportFile, ExportManifest } from '../export/manifest.ts'
-import { checkItems, exportBlocks } from '../export/read-export.ts'
 import type { StoredFile } from '../files/locate.ts'
 import type { Field } from '../primitive-type.ts'
 import type { StateFile } from '../protected/state-file.ts'
@@ -36,19 +34,13 @@ export interface ExportItems {
   readonly values: readonly PlainColumn[]
 }
 
-/** @throws InputError where a line is none of an export of the table; DamagedObjectError at the end of a file that is damaged */
 export async function* exportItems(
   { store, definition, manifest }: Comparison,
   file: ExportFile,
 ): AsyncGenerator<ExportItems> {
-  let items = 0
-  for await (const { text, firstLine } of exportBlocks(store, file)) {
-    const read = readExportLines(text, manifest.kind, definition)
-    if ('message' in read) throw new InputError(`${file.path} line ${firstLine + read.line - 1}: ${read.message}`)
-    const { count, keys, columns } = read.rows
-    items += count
-    const { keyColumns } = definition
+  const { keyColumns } = definition
+  for await (const { rows } of exportRows(store, manifest.kind, file, definition)) {
+    const { count, keys, columns } = rows
     yield { count, keys, keyColumns: columns.slice(0, keyColumns), values: columns.slice(keyColumns) }
   }
-  checkItems(file, items)
 }
