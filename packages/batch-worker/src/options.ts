@@ -69,6 +69,15 @@ export function landingPrefixes(command: Command): string[] {
   return prefixes.flatMap((text) => text.split(',')).filter((prefix) => prefix !== '')
 }
 
+export function itemBucketOption(): Option {
+  return new Option(
+    '--item-bucket <name>',
+    "a bucket that oversize items may lie in, beside the landing object's and the table's; may be given several times",
+  )
+    .env('LASTWRITE_ITEM_BUCKET')
+    .argParser((name: string, before: readonly string[] | undefined) => [...(before ?? []), ...name.split(',')])
+}
+
 export function allHoursOption(): Option {
   return new Option(
     '--all-hours',

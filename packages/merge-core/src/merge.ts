@@ -17,6 +17,7 @@ import type { MergeTask } from './files/locate.ts'
 import { type GroupedBatch, groupBatch } from './fold-batch.ts'
 import type { TableMetadata } from './iceberg/metadata.ts'
 import { invariant } from './invariant.ts'
+import { withItemBuckets } from './landing/item-buckets.ts'
 import { type LandingListing, listOpenLanding } from './landing/list-landing.ts'
 import { type LandedObject, landedBytes } from './landing/read-landing.ts'
 import type { SkippedLanding } from './landing/scan-landing.ts'
@@ -49,6 +50,8 @@ export interface MergeOptions {
   readonly memoryBytes?: number
   /** Given a CPU profile (V8's `.cpuprofile` as an object) of each thread that was started, at the end of the run. */
   readonly onProfile?: (profile: object, thread: number) => void
+  /** Buckets whose objects a line may name as its item, beside the line's own and the table's. */
+  readonly itemBuckets?: readonly string[]
   /** List closed hours of the landing area too, whenever that was done last. Default: once a day. */
   readonly allHours?: boolean
   /** Landing objects are taken into one commit until their changes take so many bytes. Default: by `memoryBytes`. */
@@ -186,9 +189,10 @@ async function takeBatch(run: Run): Promise<GroupedBatch> {
     return { state, unknown: run.objects.filter((object) => !ledger.has(object.path, object.etag)) }
   })
   report.objects.alreadyMerged += run.objects.length - unknown.length
-  const landing = await timed(run, 'scan', () => readObjects(run, unknown, state.definition, commitBytes(run.options)))
+  const definition = withItemBuckets(state.definition, run.options.itemBuckets ?? [])
+  const landing = await timed(run, 'scan', () => readObjects(run, unknown, definition, commitBytes(run.options)))
   run.objects = unknown.slice(landing.length)
-  return timed(run, 'fold', () => group(run, state.definition, landing))
+  return timed(run, 'fold', () => group(run, definition, landing))
 }
 
 function group(
@@ -287,7 +291,8 @@ async function stillToMerge(run: Run, state: TableState, batch: GroupedBatch): P
   run.report.objects.alreadyMerged += batch.landing.length - fresh.length
   if (!isRedefined) return group(run, batch.definition, fresh)
   const objects = fresh.map(({ object }) => object)
-  return group(run, state.definition, await readObjects(run, objects, state.definition, Number.POSITIVE_INFINITY))
+  const definition = withItemBuckets(state.definition, run.options.itemBuckets ?? [])
+  return group(run, definition, await readObjects(run, objects, definition, Number.POSITIVE_INFINITY))
 }
 
 async function finishRun(run: Run): Promise<MergeReport> {

@@ -4,6 +4,7 @@ import { QUARANTINED, STALE, SUPERSEDED } from './change/fold.ts'
 import { groupBatch } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
 import { partitionPath } from './iceberg/partition-path.ts'
+import { withItemBuckets } from './landing/item-buckets.ts'
 import { listOpenLanding } from './landing/list-landing.ts'
 import { type LandedObject, readLanding } from './landing/read-landing.ts'
 import type { SkippedLanding } from './landing/scan-landing.ts'
@@ -56,10 +57,11 @@ const SCATTERED_BYTES_MIN = 1024 * 1024 * 1024
 export async function planMerge(
   table: Table,
   landing: readonly string[],
-  options: Pick<MergeOptions, 'onProgress' | 'allHours'> = {},
+  options: Pick<MergeOptions, 'onProgress' | 'allHours' | 'itemBuckets'> = {},
 ): Promise<MergePlan> {
   const { store } = table.environment
   const state = await loadState(table)
+  const definition = withItemBuckets(state.definition, options.itemBuckets ?? [])
   const listings = options.allHours === true ? new Map() : wholeListingsOf(state.loaded.metadata)
   const nowS = Math.floor(table.environment.nowMs() / 1000)
   const { objects: listed, openSince } = await listOpenLanding(store, landing, listings, nowS)
@@ -67,11 +69,11 @@ export async function planMerge(
   const unknown = listed.filter((object) => !ledger.has(object.path, object.etag))
   const read: (LandedObject | SkippedLanding)[] = []
   for (const object of unknown) {
-    read.push(await readLanding(store, object, state.definition))
+    read.push(await readLanding(store, object, definition))
     options.onProgress?.({ step: 'scan', done: read.length, total: unknown.length, unit: 'objects' })
   }
   const readable = read.filter((each): each is LandedObject => !('reason' in each))
-  const batch = await groupBatch(store, state.definition, readable)
+  const batch = await groupBatch(store, definition, readable)
   const excluded = new Uint8Array(batch.lines.count)
   const { folded, tasks, files } = await routeBatch(table, state, batch, excluded, { timed: (_, work) => work() })
   const classes = folded.fold.lineClass

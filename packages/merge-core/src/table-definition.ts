@@ -62,6 +62,8 @@ export interface TableDefinition {
   readonly onTtl: 'remove' | 'keep'
   readonly fileBytes: number
   readonly rowGroupRows: number
+  /** Buckets that items may be read from which lie in objects of their own, beside that of their landing object. No part of the text. */
+  readonly itemBuckets: readonly string[]
   /** All columns of the table, the metadata columns included, in their order at creation, with ids from 1. */
   readonly fields: readonly Field[]
   /** The JSON text that it was parsed from, as the table's property `lastwrite.definition` keeps it. */
@@ -154,6 +156,7 @@ export function parseTableDefinition(text: string): TableDefinition {
     onTtl,
     fileBytes: parseCount(properties, 'file_bytes', 128 * 1024 * 1024, INT_MAX),
     rowGroupRows: parseCount(properties, 'row_group_rows', 100_000, INT_MAX),
+    itemBuckets: [],
     fields: tableFields(columns, key.length, onTtl),
     text,
   }

@@ -6,6 +6,7 @@ import { InputError } from './errors.ts'
 import type { LoadedTable } from './iceberg/catalog.ts'
 import { currentSchema, currentSnapshot, defaultSpec, descendsFrom, type TableMetadata } from './iceberg/metadata.ts'
 import { fieldsOf, nestedFieldNames, type PartitionSpec, type Schema } from './iceberg/schema.ts'
+import { withItemBuckets } from './landing/item-buckets.ts'
 import type { WholeListings } from './landing/list-landing.ts'
 import { partitionSpecOf } from './partition-spec.ts'
 import { type Field, formatPrimitiveType } from './primitive-type.ts'
@@ -102,7 +103,7 @@ export function stateOf(location: string, loaded: LoadedTable): TableState {
   return {
     location,
     loaded,
-    definition,
+    definition: withItemBuckets(definition, [location]),
     fields,
     stateFolder: properties[PROPERTY.stateFolder]!,
     tombstoneFiles: parseStateFiles(properties[PROPERTY.tombstones], PROPERTY.tombstones, loaded.metadataLocation),

@@ -26,7 +26,7 @@ function smallLine(spec: ReturnType<typeof handTable>): string {
   return JSON.stringify({ format: 'lastwrite/1', ...change })
 }
 
-async function bench(partitionBy: string, stored: Uint8Array | null = BYTES) {
+async function bench(partitionBy: string, stored: Uint8Array | null = BYTES, itemBuckets = ['oversize']) {
   const spec = handTable([partitionBy])
   const store = memoryStore()
   const table = await createTestTable(spec, environmentOver(store))
@@ -36,7 +36,7 @@ async function bench(partitionBy: string, stored: Uint8Array | null = BYTES) {
     merge: async (itemAt: object) => {
       const text = `${oversizeLine(spec, itemAt)}\n${smallLine(spec)}\n`
       await land(store, [{ name: 'a.ndjson', bytes: Buffer.from(text), lines: [] }])
-      return mergeLanding(table, [LANDING])
+      return mergeLanding(table, [LANDING], { itemBuckets })
     },
     rows: async () =>
       [...rowsById(spec, await storedRows(spec, store)).values()].map(({ pk, note }) => [pk, note]).sort(),
@@ -76,3 +76,37 @@ describe.each(['bucket(pk, 4)', 'identity(region)'])(
     })
   },
 )
+
+describe('the bucket of an item in an object of its own', () => {
+  const spec = handTable([])
+  const line = Buffer.from(oversizeLine(spec, WHERE))
+
+  async function mergeFrom(landing: string, location: string, itemBuckets: readonly string[] = []) {
+    const store = memoryStore()
+    const table = await createTestTable(spec, environmentOver(store), location)
+    store.plant('s3://oversize/orders/1.json', BYTES)
+    await land(store, [{ name: 'a.ndjson', bytes: line, lines: [] }], landing)
+    const from = store.calls
+    const report = await mergeLanding(table, [landing], { itemBuckets })
+    return { report, isRead: store.log.slice(from).some(({ path }) => path.startsWith('s3://oversize/orders/')) }
+  }
+
+  it.each([
+    ['that of its landing object', 's3://oversize/landing/', 's3://lake/orders', []],
+    ["the table's", 's3://landing/orders/', 's3://oversize/lake/orders', []],
+    ['named by the operator', 's3://landing/orders/', 's3://lake/orders', ['oversize']],
+  ])('is read where it is %s', async (_, landing, location, itemBuckets) => {
+    const { report } = await mergeFrom(landing, location, itemBuckets)
+    expect(report.lines).toMatchObject({ applied: 1, quarantined: 0 })
+  })
+
+  it.each([
+    ['s3://landing/orders/', []],
+    ['s3://oversize-2/landing/', ['other']],
+    [LANDING, []],
+  ])('is not asked where it is any other: the line is quarantined (%s)', async (landing, itemBuckets) => {
+    const { report, isRead } = await mergeFrom(landing, 's3://lake/orders', itemBuckets)
+    expect(report.lines).toMatchObject({ applied: 0, quarantined: 1 })
+    expect(isRead).toBe(false)
+  })
+})

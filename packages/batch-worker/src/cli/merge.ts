@@ -6,6 +6,7 @@ import {
   allHoursOption,
   dryRunOption,
   example,
+  itemBucketOption,
   jsonOption,
   landingOption,
   landingPrefixes,
@@ -29,6 +30,7 @@ import { planAndPrint } from './plan.ts'
 interface MergeOptions extends OutputOptions, StoreOptions, WriteOptions {
   readonly dryRun?: true
   readonly allHours?: true
+  readonly itemBucket?: readonly string[]
   readonly threads: number
   readonly memory: number
   readonly profile?: string
@@ -40,6 +42,7 @@ export function mergeCommand(): Command {
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(landingOption())
     .addOption(allHoursOption())
+    .addOption(itemBucketOption())
     .addOption(dryRunOption('say what would be touched, read and written; change nothing'))
     .addOption(threadsOption())
     .addOption(memoryOption())
@@ -60,6 +63,7 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
   const report = await mergeLanding(table, landing, {
     onProgress: progress.show,
     allHours: options.allHours ?? false,
+    itemBuckets: options.itemBucket ?? [],
     threads: options.threads,
     memoryBytes: options.memory,
     ...(profiles !== null && { onProfile: profiles.add }),

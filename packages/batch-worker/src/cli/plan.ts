@@ -4,6 +4,7 @@ import { openTableAt } from '../open-table.ts'
 import {
   allHoursOption,
   example,
+  itemBucketOption,
   jsonOption,
   landingOption,
   landingPrefixes,
@@ -26,6 +27,7 @@ export function planCommand(): Command {
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(landingOption())
     .addOption(allHoursOption())
+    .addOption(itemBucketOption())
     .addOption(jsonOption('the plan'))
     .addOption(new Option('--quiet', 'show no progress').env('LASTWRITE_QUIET'))
     .addHelpText('after', example('lastwrite plan ./lake/orders --landing ./landing/orders'))
@@ -34,6 +36,7 @@ export function planCommand(): Command {
 
 interface PlanOptions extends OutputOptions {
   readonly allHours?: true
+  readonly itemBucket?: readonly string[]
 }
 
 async function plan(text: string, options: PlanOptions & StoreOptions, command: Command): Promise<void> {
@@ -46,6 +49,7 @@ export async function planAndPrint(table: Table, landing: readonly string[], opt
   const plan = await planMerge(table, landing, {
     onProgress: progress.show,
     allHours: options.allHours ?? false,
+    itemBuckets: options.itemBucket ?? [],
   }).finally(progress.stop)
   if (options.json) printJson(plan)
   else printPlan(plan)

@@ -8,6 +8,7 @@ import { TryAgainError } from '../errors.ts'
 import type { ListedObject, ObjectReader } from '../store/object-store.ts'
 import { failureError } from '../store/stored-object.ts'
 import type { TableDefinition } from '../table-definition.ts'
+import { mayReadItem } from './item-buckets.ts'
 
 export interface ScannedLanding {
   readonly object: ListedObject
@@ -39,11 +40,16 @@ export async function scanLanding(
     return { object, reason: message, cause: got.kind === 'denied' ? 'denied' : 'again' }
   }
   const scanned = scanObject(got.bytes, definition, options)
-  return { object, etag: got.etag, ...(await fetchItems(store, scanned, definition)) }
+  return { object, etag: got.etag, ...(await fetchItems(store, object, scanned, definition)) }
 }
 
 /** Brings items that lie in objects of their own into the text, as if the lines had carried them. */
-async function fetchItems(store: ObjectReader, scanned: ScannedObject, definition: TableDefinition) {
+async function fetchItems(
+  store: ObjectReader,
+  object: ListedObject,
+  scanned: ScannedObject,
+  definition: TableDefinition,
+) {
   const { lines } = scanned
   const itemsUnavailable = new Map<number, string>()
   if (lines.itemAt.size === 0) return { scanned, itemsUnavailable }
@@ -54,7 +60,9 @@ async function fetchItems(store: ObjectReader, scanned: ScannedObject, definitio
   const texts = [lines.text]
   let textBytes = lines.text.length
   for (const [row, location] of lines.itemAt) {
-    const item = await fetchItem(store, location)
+    const item = mayReadItem(location.bucket, object.path, definition)
+      ? await fetchItem(store, location)
+      : `itemAt s3://${location.bucket}/${location.key}: items are not read from that bucket; name it with --item-bucket if it is yours, and replay the line`
     if (typeof item === 'string') {
       itemsUnavailable.set(row, item)
       continue
