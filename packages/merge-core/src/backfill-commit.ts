@@ -95,7 +95,9 @@ export async function bringIn(
   workers: Workers,
   timed: Timed,
 ): Promise<RangeCommit | null> {
-  const commitId = table.environment.uuid()
+  const { uuid, nowMs } = table.environment
+  const commitId = uuid()
+  const startedMs = nowMs()
   const incoming = distinctLines(table, baseline, commit.lines)
   const attempts: RangeCommit[] = []
   let known: TaskResults = new Map()
@@ -116,7 +118,9 @@ export async function bringIn(
     })
     // Nothing is lost: the ranges are merged once the file is mended.
     if (merged.damaged.length > 0) throw merged.damaged[0]
-    return timed('commit', () => commitMerged(table, state, baseline, merged, commit, commitId, attempt, attempts))
+    return timed('commit', () =>
+      commitMerged(table, state, baseline, merged, commit, { commitId, attempt, startedMs }, attempts),
+    )
   })
 }
 
@@ -126,8 +130,7 @@ async function commitMerged(
   baseline: Baseline,
   merged: MergedBatch,
   { number, total }: CommitRanges,
-  commitId: string,
-  attempt: number,
+  { commitId, attempt, startedMs }: { readonly commitId: string; readonly attempt: number; readonly startedMs: number },
   attempts: RangeCommit[],
 ): Promise<RangeCommit | 'lost'> {
   invariant(merged.folded.quarantined.length === 0, 'no row of an admitted baseline is below the watermark')
@@ -150,6 +153,7 @@ async function commitMerged(
     live: merged.live,
     removed: [...removed, ...idleDeletes(merged.live, removed)],
     added: merged.results.flatMap((result) => result.added),
+    addedSinceMs: startedMs,
     summary: { [PROPERTY.backfill]: baseline.name, 'lastwrite.backfill-commit': `${number + 1} of ${total}` },
     writeState: async () => ({
       tombstones: await addTombstones(folder, state.tombstoneFiles, keyFieldsOf(state), tombstones),

@@ -160,6 +160,15 @@ describe.each([
   })
 })
 
+describe('an authoritative export without items', () => {
+  it('empties the table of what was there before it', async () => {
+    const { store } = await start()
+    const { location } = plantExport(store, [], { files: 1, at: 'memory://exports/AWSDynamoDB/empty' })
+    await run(store, sourceOf(location, true), 2)
+    expect(await rowsOf(store)).toEqual([])
+  })
+})
+
 describe('a backfill is refused', () => {
   it.each<[string, Parameters<typeof plantExport>[2], Partial<BackfillSource>, Record<string, string>, string]>([
     [

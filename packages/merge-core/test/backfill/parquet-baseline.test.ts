@@ -8,7 +8,7 @@ import { type BackfillSource, backfillTable, createTable, mergeLanding, parseTab
 import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
 import { handTable, line, objectOf } from '../hand-changes.ts'
 import { readParquet } from '../read-rows.ts'
-import { currentFiles, LOCATION, readObject } from '../stored-table.ts'
+import { currentFiles, LOCATION, readObject, setProperties } from '../stored-table.ts'
 import { environmentOver, LANDING, land } from '../table-run.ts'
 
 const PREFIX = 'memory://old/orders/'
@@ -167,7 +167,15 @@ describe('Parquet files of another writer', () => {
     })
   })
 
-  it('are refused once the table has forgotten anything, and change nothing where the stream has been before or since', async () => {
+  it.each(['lastwrite.floor', 'lastwrite.watermark'])('are refused once the table has a %s', async (property) => {
+    const store = memoryStore()
+    await write(store, "select 'k' as pk")
+    const table = await createTable(LOCATION, definitionOf({ pk: 'string' }), environmentOver(store))
+    await setProperties(store, { [property]: '1' })
+    await expect(backfillTable(table, source())).rejects.toThrow('is of before everything')
+  })
+
+  it('change nothing where the stream has been before or since', async () => {
     const spec = handTable([])
     const store = memoryStore()
     await write(store, `select 'k' || i as pk, 'A' as region, 'old' as note, 1 as more from range(4) t(i)`)
