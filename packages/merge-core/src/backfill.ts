@@ -18,6 +18,7 @@ import type { RangePlan } from './baseline/plan-ranges.ts'
 import type { LandedLines } from './change/lines.ts'
 import { addMisfits } from './report.ts'
 import { meteredStore } from './store/metered.ts'
+import type { ObjectStore } from './store/object-store.ts'
 import type { Table } from './table.ts'
 import { loadState } from './table-state.ts'
 import { inThisThread, type Workers } from './threads/workers.ts'
@@ -45,8 +46,8 @@ const THREAD_BYTES = 60 * 1024 * 1024
 const SHARE_BYTES_MIN = 8 * 1024 * 1024
 /** Rows that wait for their run, in arrays with room to grow, and beside them the run as it is encoded. */
 const RUN_FACTOR = 4
-/** Rows of a range as they are read, brought together for the merge, and gathered. */
-const RANGE_FACTOR = 5
+/** Rows of a range as they are read, brought together for the merge, and gathered; and those of the commit before, until they are collected. */
+const RANGE_FACTOR = 12
 
 /**
  * Brings an export, or Parquet files, into the table. Run again after a kill, it goes on where it was; run again when it is done, it
@@ -68,34 +69,41 @@ export async function backfillTable(
   const baseline = await describeBaseline(table, state, source, runBytes(options))
   checkAdmission(baseline, state)
   const report = emptyBackfillReport(table, baseline)
-  const pool = threads > 1 ? (await import('./threads/pool.ts')).threadPool(store, { threads }) : null
-  const workers = pool ?? inThisThread(store, false)
   const timed = async <T>(step: keyof BackfillReport['seconds'], work: () => Promise<T>): Promise<T> => {
     const from = environment.nowMs()
     const result = await work()
     report.seconds[step] += (environment.nowMs() - from) / 1000
     return result
   }
-  try {
-    const staging = stagingOf(environment, state.stateFolder, baseline)
-    const staged = await timed('split', () =>
-      splitFiles(staging, baseline, workers, (done, total) =>
-        onProgress?.({ step: 'split', done, total, unit: 'files' }),
-      ),
-    )
-    const plan = await planCommits(staging, staged, rangeBytes(options), threads)
-    await mergeRanges({ table, baseline, staged, plan, workers, report, timed, onProgress })
-    report.source.items = staged.rows
-    addMisfits(report.misfits, staged.misfits)
-  } finally {
-    await pool?.close()
-  }
+  const staging = stagingOf(environment, state.stateFolder, baseline)
+  const onFile = (done: number, total: number) => onProgress?.({ step: 'split', done, total, unit: 'files' })
+  const staged = await withWorkers(store, threads, (workers) =>
+    timed('split', () => splitFiles(staging, baseline, workers, onFile)),
+  )
+  const plan = await planCommits(staging, staged, rangeBytes(options), threads)
+  await withWorkers(store, threads, (workers) =>
+    mergeRanges({ table, baseline, staged, plan, workers, report, timed, onProgress }),
+  )
+  report.source.items = staged.rows
+  addMisfits(report.misfits, staged.misfits)
   report.seconds.total = (environment.nowMs() - startMs) / 1000
   const { requests, ...bytes } = traffic
   Object.assign(report.bytes, bytes)
   Object.assign(report.requests, requests)
   report.peakMemoryBytes = environment.peakMemoryBytes?.() ?? null
   return report
+}
+
+/** Threads of their own for each stage: what one leaves in memory goes with its threads. */
+async function withWorkers<T>(store: ObjectStore, threads: number, work: (workers: Workers) => Promise<T>): Promise<T> {
+  if (threads === 1) return work(inThisThread(store, false))
+  const { threadPool } = await import('./threads/pool.ts')
+  const pool = threadPool(store, { threads })
+  try {
+    return await work(pool)
+  } finally {
+    await pool.close()
+  }
 }
 
 function shareBytes({ memoryBytes = MEMORY_BYTES, threads = 1 }: BackfillOptions, factor: number): number {

@@ -136,7 +136,8 @@ function faultOf(files: readonly Bounds[], changes: readonly Change[], fields: r
     for (const { key } of own) {
       if (mayHold(key).some((file) => !ownFiles.includes(file))) return `a file that may hold ${key} is not in its task`
     }
-    if (touches && files.length > 0 && ownFiles.length === 0) return `task ${i} writes past the files there are`
+    if (touches && files.length > 0 && ownFiles.length === 0 && !isWorthFilesOfItsOwn(own, files, intervals))
+      return `task ${i} writes past the files there are`
     for (const [at, file] of ownFiles.entries()) {
       if (at > 0 && intervals[file]!.lower < intervals[ownFiles[at - 1]!]!.lower)
         return `files of task ${i} out of order`
@@ -151,6 +152,19 @@ function faultOf(files: readonly Bounds[], changes: readonly Change[], fields: r
     }
   }
   return faultOfJoins(files, tasks, clustersOf(intervals), indexOf)
+}
+
+/** Enough puts above all files, the last of which are not small. */
+function isWorthFilesOfItsOwn(
+  own: readonly Change[],
+  files: readonly Bounds[],
+  intervals: readonly Interval[],
+): boolean {
+  const bytes = clustersOf(intervals)
+    .at(-1)!
+    .reduce((sum, file) => sum + files[file]!.bytes, 0)
+  const isAbove = own.every(({ key }) => intervals.every(({ upper }) => key > upper))
+  return isAbove && bytes >= 0.25 * TARGET && own.filter(({ operation }) => operation === PUT).length >= GROUP_ROWS
 }
 
 /** A task has the files of one cluster, or of two neighbours that it may join. */
@@ -194,6 +208,27 @@ function fewChanges(keys: readonly number[]): Change[][] {
 }
 
 describe('the tasks for the changes of a partition', () => {
+  it('leave the last file alone where enough new keys come above it, unless it is small', () => {
+    const puts = Array.from({ length: GROUP_ROWS + 5 }, (_, i) => ({ key: i, operation: PUT }))
+    const tasksOf = (bytes: number, upper: number, operation = PUT) => {
+      const files = [{ lower: [2], upper: [upper], bytes }]
+      const changes = puts.map((put) => ({ ...put, operation: put.key > upper ? operation : PUT }))
+      check(files, changes, ONE_PART)
+      const routed = routedOf(changes, ONE_PART)
+      return locate(files.map(storedFile), ONE_PART, routed, 0, changes.length, TARGET, GROUP_ROWS).map(
+        (task) => [task.from, task.to, task.files.length] as const,
+      )
+    }
+    const all = puts.length
+    expect(tasksOf(TARGET, 4)).toEqual([
+      [0, 5, 1],
+      [5, all, 0],
+    ])
+    expect(tasksOf(TARGET, 5)).toEqual([[0, all, 1]])
+    expect(tasksOf(0.2 * TARGET, 4)).toEqual([[0, all, 1]])
+    expect(tasksOf(TARGET, 4, REMOVE)).toEqual([[0, all, 1]])
+  })
+
   it('tile the changes and name all files that can hold their keys, for every two files around every two keys', () => {
     const bound = [null, 2, 4, 6]
     const files = bound.flatMap((lower) =>

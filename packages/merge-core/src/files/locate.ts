@@ -13,7 +13,7 @@ import { decodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { NameMapping } from '../parquet/read-footer.ts'
 import type { Field } from '../primitive-type.ts'
-import { joinsNeighbour } from './size-files.ts'
+import { isSmallFile, joinsNeighbour } from './size-files.ts'
 
 /** A live data file with the position-delete files that may apply to it. */
 export interface StoredFile {
@@ -67,24 +67,51 @@ export function locate(
   const clusters = clusterFiles(files.map((stored) => boundsOf(stored, keyFields)))
   if (clusters.length === 0) return [{ files: [], from, to, touchesFiles: hasPut(changes, from, to), rowsNear: 0 }]
   const ranges: { first: number; last: number; from: number; to: number }[] = []
+  const own = ownFileFrom(clusters.at(-1)!, changes, from, to, fileBytes, rowGroupRows)
   let start = from
   for (const [index, cluster] of clusters.entries()) {
     const next = clusters[index + 1]
     let end = start
-    while (end < to && (next === undefined || !isAtOrAbove(changes.keys, changes.key[end]!, next[0]!.lower))) end++
+    while (end < own && (next === undefined || !isAtOrAbove(changes.keys, changes.key[end]!, next[0]!.lower))) end++
     if (end > start) {
       const touches = hasPut(changes, start, end) || canHold(cluster, changes, start, end)
       ranges.push({ first: index, last: touches ? index : index - 1, from: start, to: end })
     }
     start = end
   }
-  return joinSmall(clusters, ranges, fileBytes).map(({ first, last, from, to }) => ({
+  const tasks = joinSmall(clusters, ranges, fileBytes).map(({ first, last, from, to }) => ({
     files: clusters.slice(first, last + 1).flatMap((cluster) => cluster.map((bounds) => bounds.stored)),
     from,
     to,
     touchesFiles: last >= first,
     rowsNear: rowsNear(clusters.slice(first, last + 1).flat(), changes, from, to, rowGroupRows),
   }))
+  return own === to ? tasks : [...tasks, { files: [], from: own, to, touchesFiles: true, rowsNear: 0 }]
+}
+
+/**
+ * Where the changes begin that go above all files, where they are enough for files of their own and the last one is not small: it need
+ * not be written again for them. `to` where there are none such.
+ */
+function ownFileFrom(
+  last: readonly Bounds[],
+  changes: RoutedKeys,
+  from: number,
+  to: number,
+  fileBytes: number,
+  rowGroupRows: number,
+): number {
+  const bytes = last.reduce((sum, bounds) => sum + bounds.stored.file.fileBytes, 0)
+  if (to - from < rowGroupRows || isSmallFile(bytes, fileBytes)) return to
+  const isAbove = (change: number) => {
+    const key = changes.key[change]!
+    const { starts, bytes: text } = changes.keys
+    return !last.some((bounds) => isAtOrBelowUpper(bounds, text, starts[key]!, starts[key + 1]!))
+  }
+  let own = to
+  let puts = 0
+  while (own > from && isAbove(own - 1)) if (changes.operation[--own] === PUT) puts++
+  return puts < rowGroupRows ? to : own
 }
 
 /** As if keys were spread evenly over the bytes between the bounds of the files. */

@@ -49,10 +49,15 @@ export function splitRows(rows: number, targetRows: number): number[] {
   )
 }
 
+/** Whether a file is small enough to be joined with a neighbour. */
+export function isSmallFile(bytes: number, targetBytes: number): boolean {
+  return bytes < JOIN_BELOW * targetBytes
+}
+
 /** Whether two neighbouring files, at least one of which is written anyway, become one. */
 export function joinsNeighbour(bytes: number, neighbourBytes: number, targetBytes: number): boolean {
   return (
-    Math.min(bytes, neighbourBytes) < JOIN_BELOW * targetBytes && bytes + neighbourBytes <= SPLIT_ABOVE * targetBytes
+    isSmallFile(Math.min(bytes, neighbourBytes), targetBytes) && bytes + neighbourBytes <= SPLIT_ABOVE * targetBytes
   )
 }
 
