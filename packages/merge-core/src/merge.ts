@@ -12,7 +12,6 @@
 import pMap from 'p-map'
 import { unfinishedBackfill } from './backfill-progress.ts'
 import { type CommitAttempt, commitMerge, findCommit } from './commit-merge.ts'
-import { TryAgainError } from './errors.ts'
 import type { MergeTask } from './files/locate.ts'
 import { type GroupedBatch, groupBatch } from './fold-batch.ts'
 import type { TableMetadata } from './iceberg/metadata.ts'
@@ -21,6 +20,7 @@ import { withItemBuckets } from './landing/item-buckets.ts'
 import { type LandingListing, listOpenLanding } from './landing/list-landing.ts'
 import { type LandedObject, landedBytes } from './landing/read-landing.ts'
 import type { SkippedLanding } from './landing/scan-landing.ts'
+import { untilCommitted } from './maintain/commit-attempts.ts'
 import { supersededStorage } from './maintain/superseded-storage.ts'
 import { mergeBatch, type TaskResults } from './merge-batch.ts'
 import { noteListing } from './note-listing.ts'
@@ -69,9 +69,6 @@ const COMMIT_BYTES_MIN = 32 * 1024 * 1024
 // A thread starts in 0.1 s, and compiles the code anew: about half a second for all that merging files takes. Below these it does not pay.
 const THREAD_LANDING_BYTES_MIN = 16 * 1024 * 1024
 const THREAD_ROWS_MIN = 3_000_000
-const COMMIT_ATTEMPTS_MAX = 20
-const BACKOFF_FIRST_MS = 50
-const BACKOFF_MAX_MS = 5_000
 
 /**
  * Merges the landing objects under the prefixes (`s3://bucket/landing/`, `file:///landing/`) that the table's ledger does not know.
@@ -249,7 +246,7 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
   let results: TaskResults = new Map()
   const attempts: CommitAttempt[] = []
   let batch = taken
-  for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt++) {
+  return untilCommitted(table, async (attempt) => {
     const state = await timed(run, 'plan', () => loadState(table))
     run.metadata = state.loaded.metadata
     const made = findCommit(state, attempts)
@@ -268,16 +265,13 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
       commitMerge(table, state, merged, { commitId, attempt, startedMs }),
     )
     if (committed.outcome === 'nothing') return addUncommitted(run.report, committed.attempt.report)
-    if (committed.outcome !== 'lost') {
-      run.metadata = committed.outcome.metadata
-      return addCommit(run.report, committed.attempt.report)
+    if (committed.outcome === 'lost') {
+      attempts.push(committed.attempt)
+      return 'lost'
     }
-    attempts.push(committed.attempt)
-    await environment.sleep(environment.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt))
-  }
-  throw new TryAgainError(
-    `${table.location}: lost the race to commit ${COMMIT_ATTEMPTS_MAX} times; run again when fewer writers are active`,
-  )
+    run.metadata = committed.outcome.metadata
+    addCommit(run.report, committed.attempt.report)
+  })
 }
 
 /** Another run may have merged some of the objects since they were listed, or changed what their items are read by. */
