@@ -17,11 +17,12 @@ export function printPurge(report: PurgeReport): void {
   ])
 }
 
-export function printClean({ table, dryRun, listed, young, deleted, paths }: CleanReport): void {
+export function printClean({ table, dryRun, listed, young, deleted, uploads, paths }: CleanReport): void {
   print(`${table}: ${would(dryRun)}${counted(paths.length, 'object')} deleted that nothing named`)
   printFacts([
     ['looked at', `${counted(listed, 'object')}, ${count(young)} too young to judge`],
     ['files', filesText(deleted)],
+    ['uploads', uploads === 0 ? '' : `${counted(uploads, 'object')} of which only parts were sent`],
   ])
 }
 

@@ -129,6 +129,13 @@ export async function avroRecords(store: ObjectStore, path: string): Promise<unk
 
 // State
 
+/** That of the commit which the table's properties name; ids as numbers. */
+export async function storedReport(store: ObjectStore): Promise<unknown> {
+  const { properties } = await currentMetadata(store)
+  const path = `${properties['lastwrite.state']}/reports/${properties['lastwrite.commit-id']}.json`
+  return JSON.parse(Buffer.from(await readObject(store, path)).toString())
+}
+
 export interface LedgerEntry {
   readonly object: string
   readonly etag: string

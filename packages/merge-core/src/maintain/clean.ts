@@ -1,5 +1,5 @@
 // Deletes what nothing names: leftovers of runs that were killed or lost their race, of snapshots whose files outlived them, metadata
-// that fell off the log.
+// that fell off the log; parts of objects that were never put together.
 //
 //   1  List first, then read what is named: what comes to be named in between was written since, and is young.
 //   2  Left over is what was written before the grace began and is named by no retained snapshot, property or log entry.
@@ -31,6 +31,8 @@ export interface CleanReport {
   /** Written since the grace began: named by nothing yet, or by what is named. */
   readonly young: number
   readonly deleted: FileSums
+  /** Objects whose parts were sent before the grace began and never put together: the parts were given up. */
+  readonly uploads: number
   readonly paths: readonly string[]
 }
 
@@ -50,6 +52,7 @@ export async function cleanTable(table: Table, options: { readonly dryRun?: bool
   const unnamed = await withoutNamed(table, state, old)
   const inUse = unnamed.length === 0 ? noFiles() : await inUseWhenTheGraceBegan(table, state, listed, nowMs)
   const left = unnamed.filter(({ path }) => !inUse.files.has(subjectOf(path)))
+  const uploads = await abandonOldUploads(table, state, nowMs - GRACE_MS, dryRun)
   if (!dryRun)
     await deleteFiles(
       environment,
@@ -62,8 +65,26 @@ export async function cleanTable(table: Table, options: { readonly dryRun?: bool
     listed: listed.length,
     young: listed.length - old.length,
     deleted: sumsOf(left.map(({ kind, objectBytes }): NamedFile => ({ kind, bytes: objectBytes }))),
+    uploads,
     paths: left.map(({ path }) => path),
   }
+}
+
+/** No commit waits for the parts of an object for longer than for a file. */
+async function abandonOldUploads(
+  { environment: { store } }: Table,
+  { location, stateFolder }: TableState,
+  begunBeforeMs: number,
+  dryRun: boolean,
+): Promise<number> {
+  let uploads = 0
+  for (const prefix of [`${location}/`, `${stateFolder}/`]) {
+    const abandoned = await store.abandonUploads?.(prefix, { begunBeforeMs, dryRun })
+    if (abandoned === undefined) continue
+    if (abandoned.kind !== 'ok') throw failureError(prefix, 'giving up unfinished uploads', abandoned)
+    uploads += abandoned.uploads
+  }
+  return uploads
 }
 
 interface FoundFile extends ListedObject {

@@ -22,6 +22,7 @@ import { failureError } from '../store/stored-object.ts'
 import type { Table } from '../table.ts'
 import { loadState, type TableState } from '../table-state.ts'
 import { untilCommitted } from './commit-attempts.ts'
+import { storeReport } from './store-report.ts'
 
 const HOUR_S = 3600
 const DAY_S = 24 * HOUR_S
@@ -64,8 +65,10 @@ export async function purgeTable(
   }
   const commitId = environment.uuid()
   const attempts: PurgeReport[] = []
-  return untilCommitted(table, async (number) => {
+  let stateFolder = ''
+  const report = await untilCommitted(table, async (number) => {
     const state = await loadState(table)
+    stateFolder = state.stateFolder
     const { metadata } = state.loaded
     const made = attempts.find(({ snapshot }) => snapshot !== null && snapshotById(metadata, snapshot) !== null)
     if (made !== undefined) return made
@@ -111,6 +114,8 @@ export async function purgeTable(
     })
     return outcome === 'lost' ? 'lost' : report
   })
+  if (report.snapshot !== null) await storeReport(table, stateFolder, commitId, report)
+  return report
 }
 
 async function purgeableUpTo(

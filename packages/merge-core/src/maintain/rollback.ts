@@ -21,6 +21,7 @@ import type { Table } from '../table.ts'
 import { loadTable, PROPERTY, STATE_LISTS, stateOf, type TableState } from '../table-state.ts'
 import { untilCommitted } from './commit-attempts.ts'
 import { ancestors, stateOwner } from './retention.ts'
+import { storeReport } from './store-report.ts'
 
 export interface RollbackOptions {
   /** A retained snapshot. */
@@ -57,7 +58,8 @@ export async function rollbackTable(table: Table, options: RollbackOptions): Pro
   const commitId = environment.uuid()
   const attempts: RollbackReport[] = []
   let seen: bigint | null | undefined
-  return untilCommitted(table, async (number) => {
+  let stateFolder = ''
+  const report = await untilCommitted(table, async (number) => {
     const loaded = await loadTable(table)
     const { metadata } = loaded
     const made = attempts.find(({ snapshot }) => snapshot !== null && snapshotById(metadata, snapshot) !== null)
@@ -71,6 +73,7 @@ export async function rollbackTable(table: Table, options: RollbackOptions): Pro
     }
     const target = targetOf(location, metadata, options.to)
     const { state, schemaId } = stateFor(location, loaded, target)
+    stateFolder = state.stateFolder
     const then = await stateAt(table, state, target)
     const snapshot = nextSnapshotId(table, state)
     const report = await reportOf(table, state, target, then, options, head, snapshot)
@@ -96,6 +99,8 @@ export async function rollbackTable(table: Table, options: RollbackOptions): Pro
     })
     return outcome === 'lost' ? 'lost' : report
   })
+  if (report.snapshot !== null) await storeReport(table, stateFolder, commitId, report)
+  return report
 }
 
 function targetOf(location: string, metadata: TableMetadata, id: bigint): Snapshot {

@@ -34,5 +34,7 @@ export function storeByPrefix(own: ObjectStore, lent: () => Promise<readonly Pre
     put: async (path, content, mode) => (await storeOf(path)).put(path, content, mode),
     list: async (prefix, options) => (await storeOf(prefix)).list(prefix, options),
     delete: async (path) => (await storeOf(path)).delete(path),
+    abandonUploads: async (prefix, options) =>
+      (await (await storeOf(prefix)).abandonUploads?.(prefix, options)) ?? { kind: 'ok', uploads: 0 },
   }
 }

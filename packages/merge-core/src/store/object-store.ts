@@ -60,6 +60,13 @@ export interface ListOptions {
 
 export type ListResult = { readonly kind: 'ok'; readonly objects: ListedObject[] } | Failure
 
+export interface AbandonOptions {
+  readonly begunBeforeMs: number
+  readonly dryRun: boolean
+}
+
+export type AbandonResult = { readonly kind: 'ok'; readonly uploads: number } | Failure
+
 /** Reads, and nothing else. */
 export type ObjectReader = Pick<ObjectStore, 'get'>
 
@@ -81,4 +88,6 @@ export interface ObjectStore {
   list(prefix: string, options?: ListOptions): Promise<ListResult>
   /** Deleting what is not there is `ok`. */
   delete(path: string): Promise<DeleteResult>
+  /** Of a store that holds parts of objects that were never completed: gives up, or only counts, those begun before a time. */
+  readonly abandonUploads?: (prefix: string, options: AbandonOptions) => Promise<AbandonResult>
 }

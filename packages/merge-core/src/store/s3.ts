@@ -20,6 +20,8 @@ import {
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
   PutObjectCommand,
@@ -33,6 +35,8 @@ import { InputError } from '../errors.ts'
 import { resolveRange } from './byte-range.ts'
 import { byLocation, parseLocation, parseObjectLocation } from './location.ts'
 import type {
+  AbandonOptions,
+  AbandonResult,
   ByteRange,
   Failure,
   GetResult,
@@ -101,6 +105,7 @@ type Command =
   | DeleteObjectCommand
   | GetObjectCommand
   | HeadObjectCommand
+  | ListMultipartUploadsCommand
   | ListObjectsV2Command
   | PutObjectCommand
   | UploadPartCommand
@@ -408,6 +413,29 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     await send(new AbortMultipartUploadCommand(upload)).catch(() => {})
   }
 
+  async function abandonUploads(prefix: string, { begunBeforeMs, dryRun }: AbandonOptions): Promise<AbandonResult> {
+    const { path } = parseS3Location(prefix, parseLocation)
+    const [bucket, ...rest] = path.split('/')
+    let uploads = 0
+    let marker: object | null = {}
+    while (marker !== null) {
+      const command: Command = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: rest.join('/'), ...marker })
+      const page: ListMultipartUploadsCommandOutput = await sendAndRead(
+        command,
+        0,
+        async (output: ListMultipartUploadsCommandOutput) => output,
+      )
+      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+        if (Key === undefined || Initiated === undefined || Initiated.getTime() >= begunBeforeMs) continue
+        if (!dryRun) await send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }))
+        uploads++
+      }
+      const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page
+      marker = page.IsTruncated ? { KeyMarker, UploadIdMarker } : null
+    }
+    return { kind: 'ok', uploads }
+  }
+
   async function bringTogether(pieces: readonly ObjectPart[]): Promise<Uint8Array | Failure> {
     const brought = await pMap(pieces, bring, { concurrency: PARTS_AT_ONCE })
     const failed = brought.find((piece) => !(piece instanceof Uint8Array))
@@ -455,6 +483,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     unproven: async () => endpoint ?? 'Amazon S3',
     get: (path, options = {}) => orFailure(path, () => getObject(path, options.range, options.etag)),
     put: (path, content, mode) => orFailure(path, () => putObject(path, content, mode)),
+    abandonUploads: (prefix, options) => orFailure(prefix, () => abandonUploads(prefix, options)),
     list: (prefix, options = {}) => orFailure(prefix, () => listObjects(prefix, options)),
     delete: (path) =>
       orFailure(path, async () => {
@@ -496,7 +525,7 @@ function isSentOnce(command: Command): boolean {
 
 function kindOf(command: Command): keyof RequestCounts {
   if (command instanceof GetObjectCommand || command instanceof HeadObjectCommand) return 'get'
-  if (command instanceof ListObjectsV2Command) return 'list'
+  if (command instanceof ListObjectsV2Command || command instanceof ListMultipartUploadsCommand) return 'list'
   if (command instanceof DeleteObjectCommand) return 'delete'
   return command instanceof UploadPartCopyCommand ? 'copyPart' : 'put'
 }

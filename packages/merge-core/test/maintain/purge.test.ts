@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { mergeLanding, purgeTable } from '../../src/index.ts'
 import { line, objectOf } from '../hand-changes.ts'
 import { expectWhole, snapshotIds } from '../named-by-table.ts'
-import { currentMetadata, setProperties } from '../stored-table.ts'
+import { currentMetadata, setProperties, storedReport } from '../stored-table.ts'
 import { LANDING } from '../table-run.ts'
 import { DAY, HOUR, type Lake, newLake, START, watermarkOf } from './lake.ts'
 
@@ -37,6 +37,16 @@ describe('purge', () => {
     expect(await lake.head()).toBe(report.snapshot)
     await expectWhole(lake.store)
     expect(await lake.rows()).toEqual(lake.modelRows())
+  })
+
+  it('writes its report beside the table, under the name of its commit', async () => {
+    const lake = await lakeWithRemovals()
+    lake.wait(60 * DAY)
+    const report = await purge(lake)
+    expect(await storedReport(lake.store)).toMatchObject({
+      snapshot: Number(report.snapshot),
+      tombstones: { purged: 2 },
+    })
   })
 
   it('leaves data files and manifests as they are', async () => {

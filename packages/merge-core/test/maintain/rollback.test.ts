@@ -6,7 +6,7 @@ import { arrivalsOf, changeSet, commitsOf } from '../change-sets.ts'
 import { expectedRows } from '../model.ts'
 import { expectWhole, snapshotIds, storedMetadata } from '../named-by-table.ts'
 import { rowsById } from '../read-rows.ts'
-import { currentMetadata, LOCATION, setProperties } from '../stored-table.ts'
+import { currentMetadata, LOCATION, setProperties, storedReport } from '../stored-table.ts'
 import { createTestTable, environmentOver, expectLedger, inOrder, LANDING, land, storedRows } from '../table-run.ts'
 import { DAY, HOUR, type Lake, newLake, watermarkOf } from './lake.ts'
 
@@ -40,6 +40,16 @@ describe('rollback', () => {
     expect(await lake.rows()).toEqual(lake.modelRows(lake.landed.slice(0, 1)))
     expect(await lake.removedKeys()).toEqual(['x'])
     await expectWhole(lake.store)
+  })
+
+  it('writes its report beside the table, under the name of its commit', async () => {
+    const { lake, ids } = await threeMerges()
+    const { snapshot } = await rollback(lake, ids[0]!, 'skip')
+    expect(await storedReport(lake.store)).toMatchObject({
+      snapshot: Number(snapshot),
+      to: Number(ids[0]),
+      ledger: 'skip',
+    })
   })
 
   it('merges what was merged since again after reapply: the table is the one of all changes', async () => {
