@@ -57,12 +57,14 @@ export const nameOf = ({ operation, fault, pattern }: Cell): string => `${operat
 
 // On the wire
 
-/** Longer than a store waits, shorter than two attempts. */
-const LATE_MS = 3_000
-/** A store waits longer for copies, and then has the upload to abandon. */
-const LATE_PARTS_MS = 8_000
-/** For faults that end in silence. */
-const IMPATIENT = { idleMsMax: 2_000, callMsMax: 10_000, bytesPerMsMin: 2 * 1024 }
+/** What a store waits for in cells that end in silence; a server on a busy machine takes seconds to put parts together. */
+const patienceFor = (cell: Pick<Cell, 'operation'>) => ({
+  idleMsMax: isOfParts(cell) ? 5_000 : 2_000,
+  callMsMax: isOfParts(cell) ? 20_000 : 10_000,
+  bytesPerMsMin: 2 * 1024,
+})
+/** Longer than a store waits, for a copy of 6 MiB too; shorter than two attempts. */
+const lateMsOf = (cell: Pick<Cell, 'operation'>): number => (isOfParts(cell) ? 10_000 : 3_000)
 const isSilent = ({ fault }: Cell): boolean => fault === 'stalled' || fault === 'late'
 
 function wireFault({ operation, fault }: Cell): WireFault {
@@ -88,7 +90,7 @@ function wireFault({ operation, fault }: Cell): WireFault {
     case 'reset after':
       return { kind: 'reset-after' }
     case 'late':
-      return { kind: 'late', ms: isOfParts({ operation }) ? LATE_PARTS_MS : LATE_MS }
+      return { kind: 'late', ms: lateMsOf({ operation }) }
     default:
       return { kind: fault }
   }
@@ -119,7 +121,7 @@ export function openFaulty(
     }
     return isHit[cell.pattern] ? wireFault(cell) : null
   })
-  const patience = isSilent(cell) ? IMPATIENT : {}
+  const patience = isSilent(cell) ? patienceFor(cell) : {}
   return { store: server.openStore({ endpoint: proxy.endpoint, random: () => 0, ...patience }), sent }
 }
 
