@@ -24,13 +24,17 @@ const REGIONS = ['A', 'B', 'C']
 export function objectsFrom(random: () => number): (name: string) => LandedObject {
   const upTo = (count: number) => Math.floor(random() * count)
   let sequence = 10_000
+  const late = new Set<number>()
+  /** One that was passed over, each once: the ones in order are multiples of 8. */
+  const lateSequence = (): number => {
+    const drawn = sequence - 8 * upTo(500) - 1 - upTo(7)
+    return late.has(drawn) ? lateSequence() : late.add(drawn) && drawn
+  }
   return (name) => {
     const lines = Array.from({ length: LINES }, () => {
       const region = REGIONS[upTo(REGIONS.length)]!
-      // No version twice: the change of each is another one.
       sequence += 8
-      const late = upTo(8) === 0 ? 8 * upTo(500) + 1 + upTo(7) : 0
-      const change = { pk: `order-${upTo(KEYS)}`, sequence: sequence - late, from: 'A' }
+      const change = { pk: `order-${upTo(KEYS)}`, sequence: upTo(8) === 0 ? lateSequence() : sequence, from: 'A' }
       return line(spec, upTo(5) === 0 ? change : { ...change, to: region, note: `${name} ${'note '.repeat(upTo(9))}` })
     })
     return objectOf(name, lines)
