@@ -25,17 +25,22 @@ const EXPORTED = new Map([
   ['b', { region: 'B', note: 'export' }],
   ['c', { region: 'B', note: 'export' }],
   ['d', { region: 'A', note: 'export' }],
+  ['r', { region: 'A', note: 'export' }],
 ])
-/** Of before the export: a lies where it was, b has moved since, c is gone by the stream's word, x is gone and the stream does not say so. */
+/**
+ * Of before the export: a lies where it was, b has moved since, c is gone by the stream's word, x is gone and the stream does not say so,
+ * r is gone by the stream's word and has come back since, of which the stream says nothing.
+ */
 const BEFORE: HandChange[] = [
   { pk: 'a', sequence: 1, to: 'A', note: 'old', at: AT - 100 },
   { pk: 'b', sequence: 2, to: 'A', note: 'old', at: AT - 100 },
   { pk: 'x', sequence: 3, to: 'C', note: 'old', at: AT - 100 },
   { pk: 'c', sequence: 4, from: 'B', at: AT + 1 },
+  { pk: 'r', sequence: 5, from: 'A', at: AT - 50, stream: STREAM },
 ]
 const OLD_STREAM = '2026-01-01T00:00:00.000'
 const PLAIN = ['a A export', 'b B export', 'd A export', 'x C old']
-const REPAIRED = ['a A export', 'b B export', 'd A export']
+const REPAIRED = ['a A export', 'b B export', 'd A export', 'r A export']
 
 async function start(): Promise<{ store: MemoryStore; prefix: string }> {
   const store = memoryStore()
@@ -130,7 +135,7 @@ describe.each([
     expect(commits.total).toBeGreaterThan(1)
     expect(ticks).toBeGreaterThanOrEqual(commits.made)
     const last = `tick ${ticks - 1}`
-    const others = authoritative ? [] : ['x C old']
+    const others = authoritative ? ['r A export'] : ['x C old']
     expect(await rowsOf(store)).toEqual([`a A ${last}`, 'b B export', `n B ${last}`, ...others].sort())
   })
 
