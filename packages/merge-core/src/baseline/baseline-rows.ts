@@ -105,10 +105,6 @@ export interface PlaceRange {
   readonly to: Place | null
 }
 
-export function holdsPlace({ from, to }: PlaceRange, place: Place): boolean {
-  return (from === null || comparePlaces(place, from) >= 0) && (to === null || comparePlaces(place, to) < 0)
-}
-
 /** The inverse of `tupleText`. */
 export function tupleOf(text: string): PartitionValue[] {
   return (JSON.parse(text) as unknown[]).map((value) => {
