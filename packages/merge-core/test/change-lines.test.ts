@@ -50,7 +50,10 @@ describe('a change line', () => {
     const definition = parseTableDefinition(
       JSON.stringify({ table: 'orders', source: change.source, key: ['pk'], columns }),
     )
-    const { lines, quarantined } = scanObject(Buffer.from(`${encodeChangeLine(change)}\n${line}`), definition)
+    const { lines, quarantined } = scanObject(
+      { text: Buffer.from(`${encodeChangeLine(change)}\n${line}`), broken: null },
+      definition,
+    )
     expect(quarantined).toEqual([])
     const text = Buffer.from(lines.text).toString('utf8', lines.itemStart[1], lines.itemEnd[1])
     expect([lines.at[1], lines.accepted[1], text]).toEqual([

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { inflateObject } from '../src/change/inflate-object.ts'
 import { keyText } from '../src/change/key-order.ts'
 import { parseItems } from '../src/change/parse-items.ts'
 import { scanObject } from '../src/change/scan-object.ts'
@@ -36,7 +37,11 @@ function lineOf(overrides: object = {}): string {
 }
 
 function scan(text: string | Uint8Array, definition = byKey): ScannedObject {
-  return scanObject(Buffer.from(text as string), definition)
+  return scanObject({ text: Buffer.from(text as string), broken: null }, definition)
+}
+
+async function scanGzip(bytes: Uint8Array): Promise<ScannedObject> {
+  return scanObject(await inflateObject(bytes), byKey)
 }
 
 /** What a scan and the parsing of its items say, as plain values. Two scans that agree on it are the same to a merge. */
@@ -88,25 +93,25 @@ describe('a landing object', () => {
     expect(scan('')).toMatchObject({ linesRead: 0, broken: null })
   })
 
-  it('may be gzip of any number of members, cut anywhere', () => {
+  it('may be gzip of any number of members, cut anywhere', async () => {
     const text = Buffer.from([lineOf(), lineOf({ sequence: '5' }), lineOf({ operation: 'remove' })].join('\n'))
     const whole = meaning(scan(text), byKey)
     for (let cut = 0; cut <= text.length; cut += 7) {
       const members = [text.subarray(0, cut), Buffer.alloc(0), text.subarray(cut)].map((part) => gzipSync(part))
-      const scanned = scan(Buffer.concat(members))
+      const scanned = await scanGzip(Buffer.concat(members))
       expect(scanned.broken).toBeNull()
       expect(meaning(scanned, byKey)).toEqual(whole)
     }
   })
 
-  it('keeps its readable lines where the gzip is cut, and never half a line', () => {
+  it('keeps its readable lines where the gzip is cut, and never half a line', async () => {
     const lines = Array.from({ length: 20 }, (_, i) =>
       lineOf({ sequence: String(i), keys: { pk: { S: `k${i * 7919}` } } }),
     )
     const zipped = gzipSync(lines.join('\n'))
     const seen = new Set<number>()
     for (let cut = 2; cut < zipped.length; cut++) {
-      const scanned = scan(zipped.subarray(0, cut))
+      const scanned = await scanGzip(zipped.subarray(0, cut))
       expect(scanned.broken).toMatch(/cut off/)
       expect(scanned.lines.count + scanned.quarantined.length).toBe(scanned.linesRead)
       expect(scanned.quarantined.every(({ reason }) => reason === 'invalid-json')).toBe(true)
@@ -119,14 +124,14 @@ describe('a landing object', () => {
     expect(seen.size).toBeGreaterThan(3)
   })
 
-  it('gives no line that was not written, whichever bit of a member is wrong', () => {
+  it('gives no line that was not written, whichever bit of a member is wrong', async () => {
     const written = [lineOf({ sequence: '1' }), lineOf({ sequence: '2' })]
     const [first, second] = written.map((line) => gzipSync(`${line}\n`)) as [Buffer, Buffer]
     let whole = 0
     for (let bit = 0; bit < second.length * 8; bit++) {
       const flipped = Buffer.from(second)
       flipped[bit >> 3]! ^= 1 << (bit & 7)
-      const { lines, broken } = scan(Buffer.concat([first, flipped]))
+      const { lines, broken } = await scanGzip(Buffer.concat([first, flipped]))
       const text = Buffer.from(lines.text).toString()
       const found = [...lines.lineStart].map((start, row) => text.slice(start, lines.lineEnd[row]))
       expect(found).toEqual(written.slice(0, found.length))
@@ -138,14 +143,14 @@ describe('a landing object', () => {
     expect(whole).toBeLessThanOrEqual(7 * 8 + 3)
   })
 
-  it('says so where something that is no gzip follows', () => {
-    const scanned = scan(Buffer.concat([gzipSync(lineOf()), Buffer.alloc(8)]))
+  it('says so where something that is no gzip follows', async () => {
+    const scanned = await scanGzip(Buffer.concat([gzipSync(lineOf()), Buffer.alloc(8)]))
     expect(scanned.broken).toMatch(/no gzip member/)
     expect(scanned.lines.count).toBe(1)
   })
 
-  it('is broken beyond a bound of inflated bytes', () => {
-    const scanned = scanObject(gzipSync(Buffer.alloc(1_000_000, 0x20)), byKey, { inflatedBytesMax: 10_000 })
+  it('is broken beyond a bound of inflated bytes', async () => {
+    const scanned = scanObject(await inflateObject(gzipSync(Buffer.alloc(1_000_000, 0x20)), 10_000), byKey)
     expect(scanned.broken).toMatch(/inflates to more than the 10000 bytes/)
     expect(scanned.linesRead).toBe(0)
   })
@@ -191,7 +196,7 @@ describe('a line', () => {
   it('in bytes that are no UTF-8 is quarantined whole', () => {
     const bytes = Buffer.from(lineOf({ keys: { pk: { S: 'caf?' } } }))
     bytes[bytes.indexOf('?')] = 0xe9
-    const scanned = scanObject(Buffer.concat([bytes, Buffer.from('\n')]), byKey)
+    const scanned = scan(Buffer.concat([bytes, Buffer.from('\n')]))
     expect(scanned.quarantined).toMatchObject([{ line: 1, reason: 'invalid-json' }])
     expect(Buffer.from(scanned.quarantined[0]!.text)).toEqual(bytes)
   })

@@ -4,7 +4,7 @@
 // used. A member that is merely cut off has no checksum to fail, and what came of it is the beginning of what was written: this rests
 // on the store's own checksums, because damage that hides the end of a member looks like a cut.
 
-import { constants, crc32, inflateRawSync } from 'node:zlib'
+import { constants, crc32, inflateRaw, inflateRawSync, type ZlibOptions } from 'node:zlib'
 
 export interface InflatedObject {
   readonly text: Uint8Array
@@ -12,15 +12,18 @@ export interface InflatedObject {
   readonly broken: string | null
 }
 
+const INFLATED_BYTES_MAX = 1024 * 1024 * 1024
 /** Deflate cannot do better (RFC 1951: 258 bytes for 2 bits). */
 const RATIO_MAX = 1032
 const TRAILER_BYTES = 8
 /** An empty member takes 20 bytes of the object, some 15 µs and a buffer. */
 const MEMBERS_MAX = 20_000
 const NEXT_MEMBER_CHUNK_BYTES = 1 << 15
+/** So much of an object is inflated beside this thread, which scans another one in the meantime; less is not worth the way there. */
+const BESIDE_BYTES_MIN = 1 << 16
 
-/** `bytes` itself where the object is plain. Never throws for what the bytes hold. */
-export function inflateObject(bytes: Uint8Array, inflatedBytesMax: number): InflatedObject {
+/** `bytes` itself where the object is plain; text beyond `inflatedBytesMax` makes it `broken`. Never throws for what the bytes hold. */
+export async function inflateObject(bytes: Uint8Array, inflatedBytesMax = INFLATED_BYTES_MAX): Promise<InflatedObject> {
   if (!isGzip(bytes, 0)) return { text: bytes, broken: null }
   const parts: Uint8Array[] = []
   let inflatedBytes = 0
@@ -31,7 +34,7 @@ export function inflateObject(bytes: Uint8Array, inflatedBytesMax: number): Infl
       broken = `more than ${MEMBERS_MAX} gzip members`
       break
     }
-    const member = inflateMember(bytes, at, inflatedBytesMax - inflatedBytes, members === 0)
+    const member = await inflateMember(bytes, at, inflatedBytesMax - inflatedBytes, members === 0)
     if (member.part.length > 0) parts.push(member.part)
     inflatedBytes += member.part.length
     at = member.end
@@ -46,7 +49,12 @@ interface Member {
   readonly broken: string | null
 }
 
-function inflateMember(bytes: Uint8Array, start: number, partBytesMax: number, isFirst: boolean): Member {
+async function inflateMember(
+  bytes: Uint8Array,
+  start: number,
+  partBytesMax: number,
+  isFirst: boolean,
+): Promise<Member> {
   const nothing = (broken: string): Member => ({ part: new Uint8Array(0), end: bytes.length, broken })
   if (!isGzip(bytes, start)) return nothing(`${bytes.length - start} bytes at ${start} are no gzip member`)
   const dataStart = behindHeader(bytes, start)
@@ -59,12 +67,8 @@ function inflateMember(bytes: Uint8Array, start: number, partBytesMax: number, i
   let part: Uint8Array
   let consumed: number
   try {
-    const inflated = inflateRawSync(data, {
-      chunkSize,
-      maxOutputLength: Math.max(partBytesMax, 1),
-      finishFlush: constants.Z_SYNC_FLUSH,
-      info: true,
-    }) as unknown as { buffer: Uint8Array; engine: { bytesWritten: number } }
+    const options = { chunkSize, maxOutputLength: Math.max(partBytesMax, 1), finishFlush: constants.Z_SYNC_FLUSH }
+    const inflated = await inflateWithInfo(data, { ...options, info: true })
     part = inflated.buffer
     consumed = inflated.engine.bytesWritten
   } catch (error) {
@@ -86,6 +90,21 @@ function inflateMember(bytes: Uint8Array, start: number, partBytesMax: number, i
     return nothing(`the gzip member at ${start} has a wrong length`)
   }
   return { part, end: trailer + TRAILER_BYTES, broken: null }
+}
+
+interface Inflated {
+  readonly buffer: Uint8Array
+  readonly engine: { readonly bytesWritten: number }
+}
+
+// The types of node:zlib do not know what `info` gives.
+async function inflateWithInfo(data: Uint8Array, options: ZlibOptions): Promise<Inflated> {
+  if (data.length < BESIDE_BYTES_MIN) return inflateRawSync(data, options) as unknown as Inflated
+  return new Promise((resolve, reject) => {
+    inflateRaw(data, options, (error, inflated) =>
+      error === null ? resolve(inflated as unknown as Inflated) : reject(error),
+    )
+  })
 }
 
 function isGzip(bytes: Uint8Array, at: number): boolean {

@@ -14,7 +14,7 @@ import { stands, type Template, templateOf, viewOf } from './byte-template.ts'
 import { CHANGE_FORMAT, CHANGE_LINE_FIELDS, rawText, readChangeLine, stringField } from './change-line.ts'
 import type { ColumnBuilder } from './column-builder.ts'
 import { type Member, membersOf } from './dynamodb-json.ts'
-import { inflateObject } from './inflate-object.ts'
+import type { InflatedObject } from './inflate-object.ts'
 import { dropItem, type ItemParser, keepItem, makeItemParser, namesEveryColumn, parseItem } from './item-parser.ts'
 import { type FieldStretches, fieldStretches, readFields } from './json-fields.ts'
 import { CLOSE_OBJECT, INVALID, skipSpace, skipValue } from './json-scan.ts'
@@ -32,18 +32,18 @@ import { SEQUENCE_DIGITS_MAX, sequenceForm } from './version.ts'
 export const LINE_BYTES_MAX = 16 * 1024 * 1024
 /** Of an item, a key or an old image. DynamoDB's items have at most 400 KB; the worst of their characters takes six bytes of JSON. */
 export const OBJECT_BYTES_MAX = 4 * 1024 * 1024
-const INFLATED_BYTES_MAX = 1024 * 1024 * 1024
 
 export interface ScanOptions {
-  /** Text beyond this makes the object `broken`; default 1 GiB. */
-  readonly inflatedBytesMax?: number
   /** Whether the items are parsed in the same pass; default false. */
   readonly parsesItems?: boolean
 }
 
-/** Scans the bytes of a landing object (NDJSON, gzip or plain). What is wrong with them is in the result; nothing is thrown for it. */
-export function scanObject(bytes: Uint8Array, definition: TableDefinition, options: ScanOptions = {}): ScannedObject {
-  const { text, broken } = inflateObject(bytes, options.inflatedBytesMax ?? INFLATED_BYTES_MAX)
+/** Scans the text of a landing object (NDJSON). What is wrong with it is in the result; nothing is thrown for it. */
+export function scanObject(
+  { text, broken }: InflatedObject,
+  definition: TableDefinition,
+  options: ScanOptions = {},
+): ScannedObject {
   const scan = makeScan(text, definition, options.parsesItems ?? false)
   const linesRead = readLines(scan, broken === null)
   const { lines, quarantined, otherTable, partitioner, items } = scan

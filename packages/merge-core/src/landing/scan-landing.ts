@@ -1,6 +1,7 @@
 // Landing objects: what their lines say.
 
 import { createHash } from 'node:crypto'
+import { inflateObject } from '../change/inflate-object.ts'
 import { partitionOfItem } from '../change/partition.ts'
 import { type ScanOptions, scanObject } from '../change/scan-object.ts'
 import type { ItemLocation, ScannedLines, ScannedObject } from '../change/scanned-lines.ts'
@@ -39,7 +40,7 @@ export async function scanLanding(
     const { message } = failureError(object.path, 'reading', got)
     return { object, reason: message, cause: got.kind === 'denied' ? 'denied' : 'again' }
   }
-  const scanned = scanObject(got.bytes, definition, options)
+  const scanned = scanObject(await inflateObject(got.bytes), definition, options)
   return { object, etag: got.etag, ...(await fetchItems(store, object, scanned, definition)) }
 }
 

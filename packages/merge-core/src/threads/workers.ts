@@ -31,10 +31,13 @@ export interface Workers {
   readRun(task: ReadRunTask): Promise<LandedLines>
 }
 
+/** While one waits for the store, or for its pages to be compressed, another computes. */
+const TASKS_IN_THIS_THREAD = 2
+
 /** @param sharesLines whether other threads may be given the lines that are read */
 export function inThisThread(store: ObjectReader, sharesLines: boolean): Workers {
   return {
-    width: 1,
+    width: TASKS_IN_THIS_THREAD,
     readLanding: sharesLines
       ? (object, definition) => readSharedLanding(store, object, definition)
       : (object, definition) => readLanding(store, object, definition),
