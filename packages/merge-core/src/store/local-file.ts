@@ -1,7 +1,8 @@
 // Files of the local file system as versions of objects: their names, their tags, their bytes, and what their errors mean.
 
-import type { BigIntStats } from 'node:fs'
-import { type FileHandle, stat } from 'node:fs/promises'
+import { type BigIntStats, read } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { InputError } from '../errors.ts'
 import { type parseLocation, parseObjectLocation } from './location.ts'
 import type { Failure } from './object-store.ts'
@@ -44,16 +45,14 @@ export function writtenInPlace(path: string): Failure {
   return { kind: 'corrupt', cause: new Error(`${path}: another program changed it while it was read`) }
 }
 
-/** Gives the bytes read: fewer than asked for only where the file ends. */
-export async function readFully(file: FileHandle, into: Uint8Array, position: number): Promise<number> {
+const readPart = promisify(read)
+
+/** Reads from an open descriptor and gives the bytes read: fewer than asked for only where the file ends. */
+export async function readFully(file: number, into: Uint8Array, position: number): Promise<number> {
   let filled = 0
   while (filled < into.length) {
-    const { bytesRead } = await file.read(
-      into,
-      filled,
-      Math.min(into.length - filled, CALL_BYTES_MAX),
-      position + filled,
-    )
+    const length = Math.min(into.length - filled, CALL_BYTES_MAX)
+    const { bytesRead } = await readPart(file, into, filled, length, position + filled)
     if (bytesRead === 0) break
     filled += bytesRead
   }

@@ -243,7 +243,7 @@ async function writePieces(
       else {
         buffer ??= new Uint8Array(COPY_BUFFER_BYTES)
         const piece = buffer.subarray(0, bytes)
-        if ((await readFully(from.source.handle, piece, from.position)) < bytes) {
+        if ((await readFully(from.source.handle.fd, piece, from.position)) < bytes) {
           failure = writtenInPlace(from.source.path)
           // Leaving the loop ends the generator, and with it the other lane.
           return
