@@ -1,5 +1,7 @@
 // Keys and versions in bulk: byte strings that compare as what they stand for compares.
 
+import { takeBytesFromAll } from '../columns/take-bytes.ts'
+
 /** Byte strings one after the other: number i is bytes[starts[i] … starts[i + 1]); `starts` has one entry more than there are strings,
  *  and its first is 0 but where the strings are a stretch of others. */
 export interface ByteStrings {
@@ -33,36 +35,7 @@ export function compareAt(a: ByteStrings, i: number, b: ByteStrings, j: number):
 
 /** The strings of these indices, in their order. */
 export function takeStrings(strings: ByteStrings, indices: Uint32Array): ByteStrings {
-  const starts = new Uint32Array(indices.length + 1)
-  for (let i = 0; i < indices.length; i++) {
-    starts[i + 1] = starts[i]! + strings.starts[indices[i]! + 1]! - strings.starts[indices[i]!]!
-  }
-  const bytes = new Uint8Array(starts[indices.length]!)
-  for (let i = 0; i < indices.length; i++) {
-    // A loop: keys and versions are short, and a call of set costs more than copying them.
-    let to = starts[i]!
-    const end = strings.starts[indices[i]! + 1]!
-    for (let from = strings.starts[indices[i]!]!; from < end; from++) bytes[to++] = strings.bytes[from]!
-  }
-  return { starts, bytes }
-}
-
-/** String i of the result is string rows[i] of parts[of[i]]. */
-export function takeStringsFromAll(parts: readonly ByteStrings[], of: Uint32Array, rows: Uint32Array): ByteStrings {
-  const starts = new Uint32Array(rows.length + 1)
-  for (let i = 0; i < rows.length; i++) {
-    const source = parts[of[i]!]!.starts
-    starts[i + 1] = starts[i]! + source[rows[i]! + 1]! - source[rows[i]!]!
-  }
-  const bytes = new Uint8Array(starts[rows.length]!)
-  for (let i = 0; i < rows.length; i++) {
-    const part = parts[of[i]!]!
-    const source = part.bytes
-    const end = part.starts[rows[i]! + 1]!
-    let to = starts[i]!
-    for (let from = part.starts[rows[i]!]!; from < end; from++) bytes[to++] = source[from]!
-  }
-  return { starts, bytes }
+  return takeBytesFromAll([strings], null, indices)
 }
 
 /** The strings [from, to); their bytes are shared. */

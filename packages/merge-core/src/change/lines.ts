@@ -1,8 +1,9 @@
 // The lines of several landing objects as one set of columns, so that a fold need not know where a line came from.
 
 import type { Column } from '../columns/column.ts'
+import { takeBytesFromAll } from '../columns/take-bytes.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
-import { type ByteStrings, compareAt, concatStrings, takeStringsFromAll } from './byte-strings.ts'
+import { type ByteStrings, compareAt, concatStrings } from './byte-strings.ts'
 
 /**
  * Columns of equal length `count`: the lines of one landing object that can have an effect, in its order, with what decides between
@@ -111,7 +112,7 @@ export function compareVersion(lines: Lines, line: number, versions: ByteStrings
 }
 
 export function takeVersions({ objects, object, row }: Lines, lines: Uint32Array): ByteStrings {
-  return takeStringsFromAll(
+  return takeBytesFromAll(
     objects.map(({ versions }) => versions),
     lines.map((line) => object[line]!),
     lines.map((line) => row[line]!),

@@ -57,36 +57,33 @@ function sortByCode(order: Uint32Array, code: Float64Array): void {
 }
 
 /** A number for each string that orders them as far as the positions up to `end` tell them apart; `end` = `start` where all end there. */
-function denseCode(
-  order: Uint32Array,
-  { starts, bytes }: ByteStrings,
-  start: number,
-): { code: Float64Array; end: number } {
+function denseCode(order: Uint32Array, strings: ByteStrings, start: number): { code: Float64Array; end: number } {
   const count = order.length
   const code = new Float64Array(count)
   const codeMax = Math.floor(Number.MAX_SAFE_INTEGER / count)
   const rank = new Float64Array(257)
   let radix = 1
   for (let position = start; ; position++) {
-    rank.fill(-1)
-    let longer = false
-    for (let i = 0; i < count; i++) {
-      const at = starts[order[i]!]! + position
-      if (at < starts[order[i]! + 1]!) {
-        rank[bytes[at]! + 1] = 0
-        longer = true
-      } else rank[0] = 0
-    }
-    if (!longer) return { code, end: position }
-    let values = 0
-    for (let value = 0; value < 257; value++) if (rank[value] === 0) rank[value] = values++
-    if (radix * values > codeMax) return { code, end: position }
+    const values = rankValues(order, strings, position, rank)
+    if (values === 0 || radix * values > codeMax) return { code, end: position }
     radix *= values
-    for (let i = 0; i < count; i++) {
-      const at = starts[order[i]!]! + position
-      code[i] = code[i]! * values + rank[at < starts[order[i]! + 1]! ? bytes[at]! + 1 : 0]!
-    }
+    for (let i = 0; i < count; i++) code[i] = code[i]! * values + rank[byteAt(strings, order[i]!, position) + 1]!
   }
+}
+
+/** Ranks the byte values at a position, and their absence; answers how many there are, 0 where every string has ended. */
+function rankValues(order: Uint32Array, strings: ByteStrings, position: number, rank: Float64Array): number {
+  rank.fill(-1)
+  for (let i = 0; i < order.length; i++) rank[byteAt(strings, order[i]!, position) + 1] = 0
+  let values = 0
+  for (let value = 0; value < 257; value++) if (rank[value] === 0) rank[value] = values++
+  return values === 1 && rank[0] === 0 ? 0 : values
+}
+
+/** −1 behind the end. */
+function byteAt({ starts, bytes }: ByteStrings, string: number, position: number): number {
+  const at = starts[string]! + position
+  return at < starts[string + 1]! ? bytes[at]! : -1
 }
 
 /** How many bytes from `position` on all strings share. */

@@ -17,7 +17,7 @@ import {
 import { nullColumn } from './constant.ts'
 import { dictionaryTable, extendedDictionary, rowIndexer } from './dictionary-table.ts'
 import { columnOverLanes, type FixedWidthColumn, type Lanes, lanesOf, lanesPerRow, newLanes } from './lanes.ts'
-import { unwrittenBytes } from './unwritten.ts'
+import { unwrittenBytes, unwrittenWords } from './memory.ts'
 import { copyBits, nullIfAllPresent, setBit, setBits, sliceValidity } from './validity.ts'
 
 export const STORED = 0
@@ -269,7 +269,7 @@ function gatherBytes(
 ): BytesColumn {
   const { rows, runs, side, start, length } = selection
   const bytes = newBytes(selectedBytes(stored.starts, incoming.starts, selection))
-  const starts = new Uint32Array(rows + 1)
+  const starts = unwrittenWords(rows + 1)
   const storedView = viewOf(stored.bytes)
   const incomingView = viewOf(incoming.bytes)
   const target = viewOf(bytes)
@@ -354,8 +354,9 @@ function takeBytes(column: BytesColumn, rows: Uint32Array, validity: Validity): 
 }
 
 function takenStarts(source: Uint32Array, rows: Uint32Array, validity: Validity): Uint32Array {
-  const starts = new Uint32Array(rows.length + 1)
+  const starts = unwrittenWords(rows.length + 1)
   let at = 0
+  starts[0] = 0
   for (let i = 0; i < rows.length; i++) {
     if (isPresent(validity, i)) at += source[rows[i]! + 1]! - source[rows[i]!]!
     invariant(at < 2 ** 32, `a column of ${at} bytes`)
@@ -446,7 +447,7 @@ function concatValidity(columns: readonly Column[], rows: number): Validity {
 function concatBytes(columns: readonly BytesColumn[], rows: number, validity: Validity): BytesColumn {
   const length = columns.reduce((sum, column) => sum + column.starts[column.rows]! - column.starts[0]!, 0)
   const bytes = newBytes(length)
-  const starts = new Uint32Array(rows + 1)
+  const starts = unwrittenWords(rows + 1)
   let row = 0
   let to = 0
   for (const column of columns) {
@@ -460,7 +461,10 @@ function concatBytes(columns: readonly BytesColumn[], rows: number, validity: Va
 }
 
 function zeros<C extends FixedWidthColumn>(like: C, rows: number): C {
-  return columnOverLanes(like, rows, null, newLanes(lanesOf(like), rows * lanesPerRow(like)))
+  const lanes = newLanes(lanesOf(like), rows * lanesPerRow(like))
+  if (lanes instanceof BigUint64Array) lanes.fill(0n)
+  else lanes.fill(0)
+  return columnOverLanes(like, rows, null, lanes)
 }
 
 function zeroNullRows(lanes: Lanes, perRow: number, validity: Uint8Array, rows: number): void {

@@ -1,6 +1,7 @@
 // Fixed-width data as bit patterns of 1, 4 or 8 bytes: three kinds of loops serve all types, a NaN keeps its pattern.
 
 import type { BytesColumn, DictionaryColumn, PlainColumn, Validity } from './column.ts'
+import { unwrittenBytes } from './memory.ts'
 
 export type FixedWidthColumn = Exclude<PlainColumn, BytesColumn>
 export type Lanes = Uint8Array | Uint32Array | BigUint64Array
@@ -14,9 +15,13 @@ export function lanesOf(column: FixedWidthColumn | DictionaryColumn): Lanes {
   return new BigUint64Array(data.buffer, data.byteOffset, data.length)
 }
 
+/** Of any content, as unwrittenBytes. */
 export function newLanes(like: Lanes, length: number): Lanes {
-  if (like instanceof Uint8Array) return new Uint8Array(length)
-  return like instanceof Uint32Array ? new Uint32Array(length) : new BigUint64Array(length)
+  const { buffer, byteOffset } = unwrittenBytes(length * like.BYTES_PER_ELEMENT)
+  if (like instanceof Uint8Array) return new Uint8Array(buffer, byteOffset, length)
+  return like instanceof Uint32Array
+    ? new Uint32Array(buffer, byteOffset, length)
+    : new BigUint64Array(buffer, byteOffset, length)
 }
 
 /** A column of the kind of `like` over lanes. */

@@ -4,7 +4,8 @@ import { invariant } from '../invariant.ts'
 import type { BytesColumn, PlainColumn, Validity } from './column.ts'
 import { isPresent } from './column.ts'
 import { takeRows } from './gather.ts'
-import { columnOverLanes, type FixedWidthColumn, type Lanes, lanesOf, lanesPerRow, newLanes } from './lanes.ts'
+import { columnOverLanes, type FixedWidthColumn, lanesOf, lanesPerRow, newLanes } from './lanes.ts'
+import { takeBytesFromAll } from './take-bytes.ts'
 import { nullIfAllPresent, setBit } from './validity.ts'
 
 /** Row i of the result is row rows[i] of columns[of[i]]. There is at least one column, and all have one kind (and width). */
@@ -13,11 +14,22 @@ export function takeFromAll(columns: readonly PlainColumn[], of: Uint32Array, ro
   invariant(first !== undefined, 'rows are taken from at least one column')
   if (columns.length === 1) return takeRows(first, rows) as PlainColumn
   const validity = takeValidity(columns, of, rows)
-  if (first.kind === 'bytes') return takeBytes(columns as readonly BytesColumn[], of, rows, validity)
-  const fixed = columns as readonly FixedWidthColumn[]
-  const target = newLanes(lanesOf(fixed[0]!), rows.length * lanesPerRow(fixed[0]!))
-  takeLanes(fixed.map(lanesOf), of, rows, lanesPerRow(fixed[0]!), target)
-  return columnOverLanes(fixed[0]!, rows.length, validity, target)
+  if (first.kind === 'bytes') {
+    return {
+      kind: 'bytes',
+      rows: rows.length,
+      validity,
+      ...takeBytesFromAll(columns as readonly BytesColumn[], of, rows),
+    }
+  }
+  const sources = (columns as readonly FixedWidthColumn[]).map(lanesOf)
+  const like = columns[0] as FixedWidthColumn
+  const target = newLanes(sources[0]!, rows.length * lanesPerRow(like))
+  if (like.kind === 'fixed') takeFixed(sources as Uint8Array[], like.width, of, rows, target as Uint8Array)
+  else if (target instanceof BigUint64Array) takeLongs(sources as BigUint64Array[], of, rows, target)
+  else if (target instanceof Uint32Array) takeWords(sources as Uint32Array[], of, rows, target)
+  else takeFixed(sources as Uint8Array[], 1, of, rows, target)
+  return columnOverLanes(like, rows.length, validity, target)
 }
 
 function takeValidity(columns: readonly PlainColumn[], of: Uint32Array, rows: Uint32Array): Validity {
@@ -27,42 +39,31 @@ function takeValidity(columns: readonly PlainColumn[], of: Uint32Array, rows: Ui
   return nullIfAllPresent(validity, rows.length)
 }
 
-function takeLanes(sources: readonly Lanes[], of: Uint32Array, rows: Uint32Array, perRow: number, target: Lanes): void {
-  if (perRow === 1) {
-    for (let i = 0; i < rows.length; i++) target[i] = sources[of[i]!]![rows[i]!]!
-    return
-  }
-  let to = 0
-  for (let i = 0; i < rows.length; i++) {
-    const source = sources[of[i]!]!
-    const from = rows[i]! * perRow
-    for (let lane = 0; lane < perRow; lane++) target[to++] = source[from + lane]!
-  }
-}
+// One function a kind of lanes: a loop over several of them is slower for each.
 
-function takeBytes(
-  columns: readonly BytesColumn[],
+function takeLongs(
+  sources: readonly BigUint64Array[],
   of: Uint32Array,
   rows: Uint32Array,
-  validity: Validity,
-): BytesColumn {
-  const starts = new Uint32Array(rows.length + 1)
-  for (let i = 0; i < rows.length; i++) {
-    const source = columns[of[i]!]!.starts
-    starts[i + 1] = starts[i]! + source[rows[i]! + 1]! - source[rows[i]!]!
-  }
-  const bytes = new Uint8Array(starts[rows.length]!)
-  for (let i = 0; i < rows.length; i++) {
-    const column = columns[of[i]!]!
-    const source = column.bytes
-    const end = column.starts[rows[i]! + 1]!
-    let from = column.starts[rows[i]!]!
-    let to = starts[i]!
-    if (end - from > COPY_BYTES_MIN) bytes.set(source.subarray(from, end), to)
-    else while (from < end) bytes[to++] = source[from++]!
-  }
-  return { kind: 'bytes', rows: rows.length, validity, starts, bytes }
+  target: BigUint64Array,
+): void {
+  for (let i = 0; i < rows.length; i++) target[i] = sources[of[i]!]![rows[i]!]!
 }
 
-/** Fewer bytes are copied faster by a loop than by a call. */
-const COPY_BYTES_MIN = 64
+function takeWords(sources: readonly Uint32Array[], of: Uint32Array, rows: Uint32Array, target: Uint32Array): void {
+  for (let i = 0; i < rows.length; i++) target[i] = sources[of[i]!]![rows[i]!]!
+}
+
+function takeFixed(
+  sources: readonly Uint8Array[],
+  width: number,
+  of: Uint32Array,
+  rows: Uint32Array,
+  target: Uint8Array,
+): void {
+  for (let i = 0; i < rows.length; i++) copyFixed(sources[of[i]!]!, rows[i]! * width, width, target, i * width)
+}
+
+function copyFixed(source: Uint8Array, from: number, width: number, target: Uint8Array, to: number): void {
+  for (let byte = 0; byte < width; byte++) target[to + byte] = source[from + byte]!
+}

@@ -36,19 +36,20 @@ export interface DecidedRowGroup extends Piece {
 
 export const NOTHING_DECODED: ReadonlyMap<number, Column> = new Map()
 
+/** @param keyColumns of the row group; null where no change is routed to it */
 export async function decideRowGroup(
   context: MergeContext,
   file: OpenFile,
   place: PlacedRowGroup,
+  keyColumns: readonly Column[] | null,
   changes: IncomingChanges,
   from: number,
   to: number,
   outcomes: Uint8Array,
 ): Promise<DecidedRowGroup> {
   const untouched = { place, rows: place.rows, changed: false, selected: null, keys: null, decoded: NOTHING_DECODED }
-  if (from === to) return untouched
+  if (keyColumns === null) return untouched
   const keyFields = keyFieldsOf(context)
-  const keyColumns = await readColumns(file, place.group, keyFields)
   const keys = storedKeys(keyColumns, keyFields)
   checkAscending(file, place, keys, keyFields)
   const found = findRows(keys, changes.keys, from, to)
@@ -182,17 +183,22 @@ function checkAscending(file: OpenFile, place: PlacedRowGroup, keys: StoredKeys,
 /** The first row that does not sort after the row before it; −1 where all do. */
 function firstUnordered(starts: Uint32Array, bytes: Uint8Array, gap: number): number {
   const rows = starts.length - 1
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let row = 1; row < rows; row++) {
-    let before = starts[row - 1]! + gap
-    const beforeEnd = starts[row]!
-    let at = beforeEnd + gap
-    const end = starts[row + 1]!
-    while (before < beforeEnd && at < end && bytes[before] === bytes[at]) {
-      before++
-      at++
-    }
-    const ascends = at < end && (before === beforeEnd || bytes[before]! < bytes[at]!)
-    if (!ascends) return row
+    if (!ascends(view, starts[row - 1]! + gap, starts[row]!, starts[row]! + gap, starts[row + 1]!)) return row
   }
   return -1
+}
+
+/** Whether bytes [before, beforeEnd) sort before [at, end). */
+function ascends(bytes: DataView, before: number, beforeEnd: number, at: number, end: number): boolean {
+  while (before + 4 <= beforeEnd && at + 4 <= end && bytes.getInt32(before) === bytes.getInt32(at)) {
+    before += 4
+    at += 4
+  }
+  while (before < beforeEnd && at < end && bytes.getUint8(before) === bytes.getUint8(at)) {
+    before++
+    at++
+  }
+  return at < end && (before === beforeEnd || bytes.getUint8(before) < bytes.getUint8(at))
 }

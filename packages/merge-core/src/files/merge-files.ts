@@ -33,9 +33,10 @@ import type { IncomingChanges } from './incoming.ts'
 import type { StoredFile } from './locate.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
 import { type OpenFile, openFile, readColumns } from './open-file.ts'
-import { rewrittenColumns } from './rewrite-row-group.ts'
+import { readAhead } from './read-ahead.ts'
+import { readStoredRowGroup, rewrittenBytes, rewrittenColumns, type StoredRowGroup } from './rewrite-row-group.ts'
 import { findRows, selectRows } from './select-rows.ts'
-import { groupUnits, joinsNeighbour, splitRows, type Unit } from './size-files.ts'
+import { groupUnits, joinsNeighbour, type Unit } from './size-files.ts'
 import { FileWriter, nothingCounted, type WriteCounts } from './write-files.ts'
 
 export interface MergeResult extends Readonly<WriteCounts> {
@@ -91,14 +92,13 @@ async function mergeOrdered(
 ): Promise<MergeResult> {
   const outcomes = new Uint8Array(changes.count)
   const decided: DecidedRowGroup[] = []
-  let from = 0
   let decodedBytes = 0
-  for (const [index, place] of placed.entries()) {
-    const to = firstChangeAtOrAbove(changes.keys, from, changes.count, placed[index + 1]?.firstKey ?? null)
-    const piece = await decideRowGroup(context, files[place.file]!, place, changes, from, to, outcomes)
+  const keysOf = async ({ place, from, to }: RoutedChanges) =>
+    from === to ? null : readColumns(files[place.file]!, place.group, keyFieldsOf(context))
+  for await (const [{ place, from, to }, keys] of readAhead(routed(placed, changes), keysOf)) {
+    const piece = await decideRowGroup(context, files[place.file]!, place, keys, changes, from, to, outcomes)
     decodedBytes += [...piece.decoded.values()].reduce((sum, column) => sum + columnBytes(column), 0)
     decided.push(decodedBytes <= DECODED_BYTES_MAX ? piece : { ...piece, decoded: NOTHING_DECODED })
-    from = to
   }
   if (placed.length === 0) decided.push(insertAll(changes, outcomes))
 
@@ -107,32 +107,70 @@ async function mergeOrdered(
   for (const sequence of rewrittenSequences(context, files, decided)) {
     removed.push(...sequence.files.map((file) => file.stored.file))
     writer.startSequence(sequence.rows)
-    for (const unit of groupUnits(sequence.pieces, context.rowGroupRows)) {
-      await writeUnit(context, files, unit, changes, writer)
+    const units = groupUnits(sequence.pieces, context.rowGroupRows)
+    const storedOf = async (unit: Unit<DecidedRowGroup>) => {
+      const alone = rewrittenAlone(files, unit, changes, writer)
+      return alone === null ? null : readStoredRowGroup(context, alone.file, alone.place.group)
+    }
+    for await (const [unit, stored] of readAhead(units, storedOf)) {
+      await writeUnit(context, files, unit, stored, changes, writer)
     }
     await writer.endSequence()
   }
   return { removed, added: writer.added, outcomes, ...writer.counts }
 }
 
-/** A stretch of rows: copied where nothing changes, with what stays of its chunks where it is one row group before and after, and else gathered whole. */
-async function writeUnit(
-  context: MergeContext,
+/** The row group that a stretch of rows is, before and after its changes; null where it is not one alone. */
+function rewrittenAlone(
   files: readonly OpenFile[],
   { pieces, encode }: Unit<DecidedRowGroup>,
   changes: IncomingChanges,
   writer: FileWriter,
+): { readonly file: OpenFile; readonly place: PlacedRowGroup } | null {
+  const [{ place, selected, rows }] = pieces as [DecidedRowGroup]
+  if (!encode || place === null || pieces.length > 1) return null
+  const file = files[place.file]!
+  if (!writer.canKeep(file)) return null
+  const bytes = rewrittenBytes(file.footer.rowGroups[place.group]!, selected!.selection!, changes)
+  return writer.isOneGroup(rows, bytes) ? { file, place } : null
+}
+
+/**
+ * A stretch of rows: copied where nothing changes, with what stays of its chunks where it is one row group before and after (`stored`),
+ * and else gathered whole.
+ */
+async function writeUnit(
+  context: MergeContext,
+  files: readonly OpenFile[],
+  { pieces, encode }: Unit<DecidedRowGroup>,
+  stored: StoredRowGroup | null,
+  changes: IncomingChanges,
+  writer: FileWriter,
 ): Promise<void> {
   const [{ place, selected, keys, rows, decoded }] = pieces as [DecidedRowGroup]
-  const file = place === null ? null : files[place.file]!
-  if (file !== null && writer.canKeep(file) && pieces.length === 1) {
-    if (!encode) return writer.keep(file, place!.group)
-    if (splitRows(rows, context.rowGroupRows).length === 1) {
-      const columns = await rewrittenColumns(context, file, place!, selected!, changes, decoded)
-      if (writer.isOneGroup(columns)) return writer.encodeRewritten(columns, keys!)
-    }
+  if (stored !== null) {
+    return writer.encodeRewritten(await rewrittenColumns(context, stored, selected!, changes, decoded), rows, keys!)
   }
+  const file = place === null ? null : files[place.file]!
+  if (!encode && file !== null && writer.canKeep(file)) return writer.keep(file, place!.group)
   await writer.encode(await unitColumns(context, files, pieces, changes))
+}
+
+/** A row group and the changes [from, to) of its key interval. */
+interface RoutedChanges {
+  readonly place: PlacedRowGroup
+  readonly from: number
+  readonly to: number
+}
+
+function routed(placed: readonly PlacedRowGroup[], { keys, count }: IncomingChanges): RoutedChanges[] {
+  let from = 0
+  return placed.map((place, index) => {
+    const to = firstChangeAtOrAbove(keys, from, count, placed[index + 1]?.firstKey ?? null)
+    const route = { place, from, to }
+    from = to
+    return route
+  })
 }
 
 function firstChangeAtOrAbove(keys: ByteStrings, from: number, count: number, bound: Uint8Array | null): number {

@@ -9,12 +9,15 @@
 // before. What is kept is neither decompressed nor compressed, which is most of the cost of a row.
 
 import type { Column } from '../columns/column.ts'
+import { columnBytes } from '../columns/column-bytes.ts'
 import { INCOMING, type Selection } from '../columns/gather.ts'
+import { beginColumn, endColumns } from '../columns/memory.ts'
 import { invariant } from '../invariant.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import type { RowGroup } from '../parquet/footer.ts'
 import type { KeptChunk } from '../parquet/move-chunk.ts'
 import {
+  type ChunkPage,
   type ChunkTask,
   checkPages,
   cutRange,
@@ -26,55 +29,104 @@ import {
 } from '../parquet/read-row-group.ts'
 import type { ChunkSource } from '../parquet/write-row-group.ts'
 import { selectedColumn } from './apply-selection.ts'
-import type { PlacedRowGroup } from './decide-row-group.ts'
 import type { IncomingChanges } from './incoming.ts'
 import type { MergeContext } from './merge-context.ts'
 import { type OpenFile, readChunks, readColumns, readPageIndexes } from './open-file.ts'
-import { planPages } from './plan-pages.ts'
+import { type PagePlan, planPages } from './plan-pages.ts'
 import { holdSameValues } from './same-values.ts'
 import type { RowSelection } from './select-rows.ts'
 import { amongOpened, rowsOfOpened, splicedChunk } from './splice-chunk.ts'
 
-/** The row group's columns after the changes, one a field. The file has the layout of the table. */
+/** Up to this part of its rows may come from changes for a column to be encoded as before. */
+const TAKEN_PART_MAX = 1 / 4
+
+/**
+ * The row group's columns after the changes, one a field. Each is to be encoded before the next is asked for: they share their memory.
+ */
 export async function rewrittenColumns(
   context: MergeContext,
-  file: OpenFile,
-  { group }: PlacedRowGroup,
+  stored: StoredRowGroup,
   selected: RowSelection,
   changes: IncomingChanges,
   decoded: ReadonlyMap<number, Column>,
-): Promise<ChunkSource[]> {
-  invariant(selected.selection !== null, `row group ${group} is rewritten where a change applies`)
-  const stored = await readStored(file, group, context)
-  const replaced = selected.inPlace ? replacedRows(selected.selection) : null
-  const columns: ChunkSource[] = []
-  for (const [index, chunk] of stored.task.chunks.entries()) {
-    const isMarked = index === context.expiredColumn && selected.markedRows.length > 0
-    const whole = decoded.get(index)
-    const gathered = (column: Column) => selectedColumn(context, index, column, selected, changes)
-    if (chunk.stored === null) {
-      const [absent] = await readColumns(file, group, [chunk.field])
-      columns.push(gathered(absent!))
-    } else if (isMarked) columns.push(gathered(whole ?? decodeChunk(stored.task, chunk, stored.read)))
-    else if (replaced !== null && index < context.keyColumns) columns.push(keptChunk(stored, chunk))
-    else {
-      const source = { stored, chunk, whole, incoming: changes.columns[index]!, gathered }
-      columns.push(keptWhereSame(source, selected.selection, replaced))
-    }
+): Promise<Iterable<ChunkSource>> {
+  const { file, task } = stored
+  const known = new Map(decoded)
+  for (const [index, chunk] of task.chunks.entries()) {
+    if (chunk.stored === null) known.set(index, (await readColumns(file, task.group, [chunk.field]))[0]!)
   }
-  return columns
+  return eachColumn(context, stored, known, selected, changes)
 }
 
-interface StoredRowGroup {
+function* eachColumn(
+  context: MergeContext,
+  stored: StoredRowGroup,
+  known: ReadonlyMap<number, Column>,
+  selected: RowSelection,
+  changes: IncomingChanges,
+): Generator<ChunkSource> {
+  invariant(selected.selection !== null, 'a row group is rewritten where a change applies')
+  const replaced = selected.inPlace ? replacedRows(selected.selection) : null
+  const planOf = planner(selected.selection)
+  const isMostlyStored = rowsTaken(selected.selection) <= selected.selection.rows * TAKEN_PART_MAX
+  // Other row groups read them too, so they may not lie in the memory of a column.
+  const incoming = changes.columns
+  try {
+    for (const [index, chunk] of stored.task.chunks.entries()) {
+      beginColumn()
+      const isMarked = index === context.expiredColumn && selected.markedRows.length > 0
+      const whole = known.get(index)
+      const gathered = (column: Column) => selectedColumn(context, index, column, selected, changes)
+      if (chunk.stored === null) yield gathered(whole!)
+      else if (isMarked) yield gathered(whole ?? decodeChunk(stored.task, chunk, stored.read))
+      else if (replaced !== null && index < context.keyColumns) yield keptChunk(stored, chunk)
+      else {
+        const source = { stored, chunk, whole, incoming: incoming[index]!, gathered, isMostlyStored }
+        yield keptWhereSame(source, planOf, replaced)
+      }
+    }
+  } finally {
+    endColumns()
+  }
+}
+
+/** What the columns of a row group take in memory after the changes, about: stored ones as their footer says, with an index a row. */
+export function rewrittenBytes(
+  { columns, totalByteSize, numRows }: RowGroup,
+  selection: Selection,
+  changes: IncomingChanges,
+): number {
+  const { rows } = selection
+  const taken = rowsTaken(selection)
+  const storedBytes = (totalByteSize / numRows + 4 * columns.length) * (rows - taken)
+  if (taken === 0) return storedBytes
+  const incomingBytes = changes.columns.reduce((sum, column) => sum + columnBytes(column), 0)
+  return storedBytes + incomingBytes * (taken / changes.columns[0]!.rows)
+}
+
+/** Incoming rows. */
+function rowsTaken({ runs, side, length }: Selection): number {
+  let taken = 0
+  for (let run = 0; run < runs; run++) if (side[run] === INCOMING) taken += length[run]!
+  return taken
+}
+
+/** A row group of a file that has the layout of the table, as it was read. */
+export interface StoredRowGroup {
+  readonly file: OpenFile
   readonly task: RowGroupTask
   readonly read: readonly ReadRange[]
   readonly rowGroup: RowGroup
   readonly indexes: Pick<KeptRowGroup, 'columnIndexes' | 'offsetIndexes'>
 }
 
-async function readStored(file: OpenFile, group: number, { fields }: MergeContext): Promise<StoredRowGroup> {
+export async function readStoredRowGroup(
+  { fields }: MergeContext,
+  file: OpenFile,
+  group: number,
+): Promise<StoredRowGroup> {
   const [chunks, indexes] = await Promise.all([readChunks(file, group, fields), readPageIndexes(file, group)])
-  return { ...chunks, indexes, rowGroup: file.footer.rowGroups[group]! }
+  return { file, ...chunks, indexes, rowGroup: file.footer.rowGroups[group]! }
 }
 
 function keptChunk({ read, rowGroup, indexes }: StoredRowGroup, { stored }: ChunkTask): KeptChunk {
@@ -97,6 +149,7 @@ interface ColumnSource {
   readonly incoming: Column
   /** The rows after the changes, of all stored ones. */
   readonly gathered: (column: Column) => Column
+  readonly isMostlyStored: boolean
 }
 
 function wholeOf({ stored, chunk, whole }: ColumnSource): Column {
@@ -104,14 +157,18 @@ function wholeOf({ stored, chunk, whole }: ColumnSource): Column {
 }
 
 /** The stored chunk, or pages of it, as far as it stays the same. */
-function keptWhereSame(source: ColumnSource, selection: Selection, replaced: ReplacedRows | null): ChunkSource {
+function keptWhereSame(
+  source: ColumnSource,
+  planOf: (pages: readonly ChunkPage[]) => PagePlan | null,
+  replaced: ReplacedRows | null,
+): ChunkSource {
   const { stored, chunk, whole, incoming, gathered } = source
   const pages = pagesOfChunk(stored.task, chunk, stored.read)
-  const plan = planPages(pages.data, selection)
+  const plan = planOf(pages.data)
   if (plan === null) {
     const column = wholeOf(source)
     const isSame = replaced !== null && holdSameValues(column, replaced.stored, incoming, replaced.incoming)
-    return isSame ? keptChunk(stored, chunk) : gathered(column)
+    return isSame ? keptChunk(stored, chunk) : likeBefore(source, pages.data, gathered(column))
   }
   const isOpened = new Set(plan.opened)
   checkPages(
@@ -137,6 +194,29 @@ function keptWhereSame(source: ColumnSource, selection: Selection, replaced: Rep
   const index = indexes.columnIndexes[column]!
   const spliced = splicedChunk(chunk.field, rowGroup.columns[column]!, index, pages, plan, opened, incoming)
   return spliced ?? gathered(wholeOf(source))
+}
+
+/** Plans the pages of a column; most columns of a row group have pages of the same rows, and share their plan. */
+function planner(selection: Selection): (pages: readonly ChunkPage[]) => PagePlan | null {
+  const plans = new Map<string, PagePlan | null>()
+  return (pages) => {
+    const rows = pages.map(({ firstRow }) => firstRow).join()
+    let plan = plans.get(rows)
+    if (plan === undefined) {
+      plan = planPages(pages, selection)
+      plans.set(rows, plan)
+    }
+    return plan
+  }
+}
+
+/** Encoded as the stored pages are, if they are alike and most rows come from them. */
+function likeBefore({ isMostlyStored }: ColumnSource, pages: readonly ChunkPage[], column: Column): ChunkSource {
+  const encodings = new Set(pages.map(({ header }) => header.dataPageHeader?.encoding))
+  const [encoding] = encodings
+  return isMostlyStored && encodings.size === 1 && encoding !== undefined
+    ? { kind: 'like before', column, encoding }
+    : column
 }
 
 /** Row stored[i] is replaced by incoming[i]; both ascend. */

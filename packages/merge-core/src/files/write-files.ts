@@ -11,7 +11,7 @@ import { invariant } from '../invariant.ts'
 import { type AssembledFile, assembleFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
 import { fileStatistics } from '../parquet/statistics.ts'
-import { type ChunkSource, type EncodedRowGroup, encodeRowGroup, rowsOf } from '../parquet/write-row-group.ts'
+import { type ChunkSource, type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
 import type { MergeContext } from './merge-context.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
@@ -75,21 +75,22 @@ export class FileWriter {
   async encode(columns: readonly Column[]): Promise<void> {
     const rows = columns[0]!.rows
     let start = 0
-    for (const part of this.#rowGroupsOf(columns)) {
+    const bytes = columns.reduce((sum, column) => sum + columnBytes(column), 0)
+    for (const part of this.#rowGroupsOf(rows, bytes)) {
       const group = part === rows ? columns : columns.map((column) => sliceRows(column, start, start + part))
       await this.#encodeGroup(group, part, this.#keyRange(group, part))
       start += part
     }
   }
 
-  /** Whether rows make one row group. */
-  isOneGroup(columns: readonly ChunkSource[]): boolean {
-    return this.#rowGroupsOf(columns).length === 1
+  /** Whether rows whose columns take so many bytes in memory make one row group. */
+  isOneGroup(rows: number, bytes: number): boolean {
+    return this.#rowGroupsOf(rows, bytes).length === 1
   }
 
   /** A row group of columns, and of chunks and pages of a stored one: one row group (isOneGroup). */
-  async encodeRewritten(columns: readonly ChunkSource[], keys: KeyRange): Promise<void> {
-    await this.#encodeGroup(columns, rowsOf(columns[0]!), keys)
+  async encodeRewritten(columns: Iterable<ChunkSource>, rows: number, keys: KeyRange): Promise<void> {
+    await this.#encodeGroup(columns, rows, keys)
   }
 
   async endSequence(): Promise<void> {
@@ -97,21 +98,20 @@ export class FileWriter {
     invariant(this.#rowsToCome === 0, 'every row of a sequence is in one of its files')
   }
 
-  #rowGroupsOf(columns: readonly ChunkSource[]): number[] {
-    const rows = rowsOf(columns[0]!)
-    const bytesPerRow = columns.reduce((sum, column) => sum + bytesInMemory(column), 0) / rows
-    const rowsMax = Math.floor(ROW_GROUP_COLUMN_BYTES_MAX / bytesPerRow)
+  #rowGroupsOf(rows: number, bytes: number): number[] {
+    const rowsMax = Math.floor(ROW_GROUP_COLUMN_BYTES_MAX / (bytes / rows))
     return splitRows(rows, Math.max(1, Math.min(this.#context.rowGroupRows, rowsMax)))
   }
 
-  async #encodeGroup(columns: readonly ChunkSource[], rows: number, keys: KeyRange): Promise<void> {
+  async #encodeGroup(columns: Iterable<ChunkSource>, rows: number, keys: KeyRange): Promise<void> {
     const { fields, keyColumns } = this.#context
     const encoded = encodeRowGroup(fields, columns, { codec: 'zstd', level: 1, keyColumns })
+    invariant(encoded.rowGroup.numRows === rows, `${encoded.rowGroup.numRows} rows are encoded, not ${rows}`)
     this.counts.rowGroupsEncoded++
-    for (const [i, column] of columns.entries()) {
-      if (column.kind === 'kept') this.counts.chunksCopied++
+    for (const bytes of encoded.encodedBytes) {
+      if (bytes === null) this.counts.chunksCopied++
       else this.counts.chunksEncoded++
-      this.counts.bytesEncoded += encoded.encodedBytes[i]!
+      this.counts.bytesEncoded += bytes ?? 0
     }
     await this.#add(encoded, keys, rows, encoded.bytes.length)
   }
@@ -183,14 +183,4 @@ export class FileWriter {
       sortOrderId: this.#context.sortOrderId,
     }
   }
-}
-
-/** Of a kept chunk or page: uncompressed. */
-function bytesInMemory(column: ChunkSource): number {
-  if (column.kind === 'kept') return column.chunk.metaData!.totalUncompressedSize
-  if (column.kind !== 'spliced') return columnBytes(column)
-  return column.pieces.reduce(
-    (sum, piece) => sum + (piece.kind === 'page' ? piece.page.header.uncompressedPageSize : 0),
-    columnBytes(column.column),
-  )
 }

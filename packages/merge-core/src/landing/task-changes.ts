@@ -3,7 +3,7 @@
 // Until then a row stays where it was read, so a batch holds each row once. A task names its lines; whoever does the task, perhaps in
 // another thread, takes their rows.
 
-import { type ByteStrings, compareAt, takeStringsFromAll } from '../change/byte-strings.ts'
+import { type ByteStrings, compareAt, takeStrings } from '../change/byte-strings.ts'
 import { epochMicrosColumn } from '../change/epoch.ts'
 import { decodeKeys } from '../change/key-order.ts'
 import type { LandedLines } from '../change/lines.ts'
@@ -11,6 +11,7 @@ import { PUT } from '../change/scanned-lines.ts'
 import { versionColumns } from '../change/version.ts'
 import type { Column, PlainColumn } from '../columns/column.ts'
 import { nullColumn } from '../columns/constant.ts'
+import { takeBytesFromAll } from '../columns/take-bytes.ts'
 import { takeFromAll } from '../columns/take-from-all.ts'
 import { setBit } from '../columns/validity.ts'
 import type { IncomingChanges } from '../files/incoming.ts'
@@ -36,12 +37,12 @@ export interface TaskChanges {
 export function incomingChanges(changes: TaskChanges, fields: readonly Field[]): IncomingChanges {
   const { objects, operation, object, row, expiryVersions, expiryMicros } = changes
   const count = operation.length
-  const keys = takeStringsFromAll(
+  const keys = takeBytesFromAll(
     objects.map((lines) => lines.keys),
     object,
     row,
   )
-  const versions = takeStringsFromAll(
+  const versions = takeBytesFromAll(
     objects.map((lines) => lines.versions),
     object,
     row,
@@ -77,26 +78,26 @@ function newRows(
 /** The rows of the puts, one column a table field: what the items say, and the metadata columns from the lines. */
 function putColumns(
   { objects, definition, object, row }: TaskChanges,
-  { row: putRow }: Pick<IncomingChanges, 'row'>,
+  { row: putRow, keys, versions }: Pick<IncomingChanges, 'row' | 'keys' | 'versions'>,
   puts: number,
   fields: readonly Field[],
 ): Column[] {
   if (puts === 0) return fields.map((field) => nullColumn(field.type, 0))
+  const putChange = new Uint32Array(puts)
   const putObject = new Uint32Array(puts)
-  const putLine = new Uint32Array(puts)
   const item = new Uint32Array(puts)
   const at = new Float64Array(puts)
   for (let i = 0; i < putRow.length; i++) {
     const put = putRow[i]!
     if (put < 0) continue
     const lines = objects[object[i]!]!
+    putChange[put] = i
     putObject[put] = object[i]!
-    putLine[put] = row[i]!
     item[put] = lines.item[row[i]!]!
     at[put] = lines.at[row[i]!]!
   }
-  const stringsOf = (of: (lines: LandedLines) => ByteStrings) => takeStringsFromAll(objects.map(of), putObject, putLine)
-  const { stream, sequence } = versionColumns(stringsOf((lines) => lines.versions))
+  const ofPuts = (strings: ByteStrings) => (puts === putRow.length ? strings : takeStrings(strings, putChange))
+  const { stream, sequence } = versionColumns(ofPuts(versions))
   const idOf = (name: string) => definition.fields.findLast((field) => field.name === name)!.id
   const byId = new Map<number, Column>([
     [idOf('_updated_at'), epochMicrosColumn(at)],
@@ -105,10 +106,7 @@ function putColumns(
   ])
   const { keyColumns } = definition
   const keyTypes = definition.columns.slice(0, keyColumns).map((column) => column.storedType)
-  for (const [part, column] of decodeKeys(
-    stringsOf((lines) => lines.keys),
-    keyTypes,
-  ).entries())
+  for (const [part, column] of decodeKeys(ofPuts(keys), keyTypes).entries())
     byId.set(definition.fields[part]!.id, column)
   const itemColumn = (index: number) =>
     takeFromAll(

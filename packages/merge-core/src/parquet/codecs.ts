@@ -14,7 +14,7 @@ import {
   zstdDecompressSync,
 } from 'node:zlib'
 import snappy from 'snappy'
-import { unwrittenBytes } from '../columns/unwritten.ts'
+import { ownBytes, unwrittenBytes } from '../columns/memory.ts'
 import { decompressLz4Block } from './decode/lz4.ts'
 import { Codec, enumName } from './footer.ts'
 import { MalformedError, malformed } from './malformed.ts'
@@ -127,7 +127,7 @@ let shared = new Uint8Array(0)
 function inflateZstd(bytes: Uint8Array, size: number, keeping: Keeping): Uint8Array | null {
   const isShared = keeping === 'read at once' && size < SHARED_BYTES_MAX
   // One byte more shows whether the frame ended.
-  if (isShared && shared.length <= size) shared = unwrittenBytes(size + 1 + (size >> 2))
+  if (isShared && shared.length <= size) shared = ownBytes(size + 1 + (size >> 2))
   const out = isShared ? shared : unwrittenBytes(size + 1)
   return decompressFrame(bytes, out) === size ? out.subarray(0, size) : null
 }

@@ -59,40 +59,52 @@ export interface EncodedRowGroup {
   /** One a column; null where a page has no bounds. */
   readonly columnIndexes: readonly (ColumnIndex | null)[]
   readonly offsetIndexes: readonly (OffsetIndex | null)[]
-  /** One a column: bytes of the pages that were encoded, those that were copied left out. */
-  readonly encodedBytes: readonly number[]
+  /** One a column: bytes of the pages that were encoded, those that were copied left out; null where the chunk was. */
+  readonly encodedBytes: readonly (number | null)[]
 }
 
 interface PlacedChunk {
   readonly chunk: ColumnChunk
   /** Where the chunk ends in the group. */
   readonly end: number
-  readonly encodedBytes: number
+  readonly encodedBytes: number | null
   readonly columnIndex: ColumnIndex | null
   readonly offsetIndex: OffsetIndex | null
 }
 
 /** What a chunk is made of: values, a stored chunk, or pages of one with values between them. */
-export type ChunkSource = Column | KeptChunk | SplicedChunk
+export type ChunkSource = Column | ValuesLikeBefore | KeptChunk | SplicedChunk
 
-/** Encodes `columns`, one a field in the order of `fields`, of the same number of rows (at least one). Kept chunks are copied. */
+/** Values of which most come from a chunk whose pages have one encoding: it is not chosen anew. */
+export interface ValuesLikeBefore {
+  readonly kind: 'like before'
+  readonly column: Column
+  readonly encoding: number
+}
+
+/**
+ * Encodes `columns`, one a field in the order of `fields`, of the same number of rows (at least one). Kept chunks are copied. Each column is
+ * done with before the next is asked for.
+ */
 export function encodeRowGroup(
   fields: readonly Field[],
-  columns: readonly ChunkSource[],
+  columns: Iterable<ChunkSource>,
   options: WriteOptions,
 ): EncodedRowGroup {
-  const rows = columns[0] === undefined ? 0 : rowsOf(columns[0])
-  invariant(fields.length === columns.length, `${columns.length} columns for ${fields.length} fields`)
-  invariant(rows > 0, 'a row group without rows')
   const chunks: PlacedChunk[] = []
+  let rows = 0
   let end = 0
-  for (const [i, field] of fields.entries()) {
-    const column = columns[i]!
+  for (const column of columns) {
+    const field = fields[chunks.length]
+    invariant(field !== undefined, `more columns than the ${fields.length} fields`)
+    if (chunks.length === 0) rows = rowsOf(column)
     checkColumn(field, column, rows)
-    const placed = placeChunk(field, column, i, end, options)
+    const placed = placeChunk(field, column, chunks.length, end, options)
     chunks.push(placed)
     end = placed.end
   }
+  invariant(fields.length === chunks.length, `${chunks.length} columns for ${fields.length} fields`)
+  invariant(rows > 0, 'a row group without rows')
   return {
     bytes: storedBytes(end),
     rowGroup: {
@@ -119,7 +131,8 @@ function placeChunk(
 ): PlacedChunk {
   if (source.kind === 'kept') return placeKept(field, source, at)
   if (source.kind === 'spliced') return encodeSpliced(field, source, position, at, options)
-  return encodeChunk(field, source, position, at, options)
+  if (source.kind === 'like before') return encodeChunk(field, source.column, source.encoding, position, at, options)
+  return encodeChunk(field, source, null, position, at, options)
 }
 
 function sortingColumns(keyColumns: number): RowGroup['sortingColumns'] {
@@ -127,8 +140,9 @@ function sortingColumns(keyColumns: number): RowGroup['sortingColumns'] {
   return Array.from({ length: keyColumns }, (_, columnIdx) => ({ columnIdx, descending: false, nullsFirst: true }))
 }
 
-export function rowsOf(column: ChunkSource): number {
-  return column.kind === 'kept' ? column.chunk.metaData!.numValues : column.rows
+function rowsOf(source: ChunkSource): number {
+  if (source.kind === 'kept') return source.chunk.metaData!.numValues
+  return source.kind === 'like before' ? source.column.rows : source.rows
 }
 
 function checkColumn(field: Field, column: ChunkSource, rows: number): void {
@@ -145,6 +159,10 @@ function checkColumn(field: Field, column: ChunkSource, rows: number): void {
   }
   if (column.kind === 'spliced') {
     checkSpliced(field, column)
+    return
+  }
+  if (column.kind === 'like before') {
+    checkColumn(field, column.column, rows)
     return
   }
   const { kind } = column.kind === 'dictionary' ? column.dictionary : column
@@ -184,17 +202,24 @@ function placeKept(field: Field, { bytes, chunk, columnIndex, offsetIndex }: Kep
   return {
     chunk: moveChunk({ ...chunk, metaData }, by),
     end: storeChunk(bytes, at),
-    encodedBytes: 0,
+    encodedBytes: null,
     columnIndex,
     offsetIndex: offsetIndex && moveOffsetIndex(offsetIndex, by),
   }
 }
 
-function encodeChunk(field: Field, column: Column, position: number, at: number, options: WriteOptions): PlacedChunk {
+function encodeChunk(
+  field: Field,
+  column: Column,
+  before: number | null,
+  position: number,
+  at: number,
+  options: WriteOptions,
+): PlacedChunk {
   const isKey = position < options.keyColumns
   const present = narrowed(field, presentRows(column))
   const pages = cutPages(present, column.rows, column.validity, options.pageRows ?? PAGE_ROWS)
-  const values = chooseEncoding(present)
+  const values = chooseEncoding(present, before)
   const raw = encodePages(values, field.required ? 'no levels' : column.validity, pages)
   const stored = storePages(raw, values, pages, at, options)
   const bounds = chunkBounds(field, values, pages, isKey && position === 0)
@@ -220,7 +245,11 @@ function encodeSpliced(
   const stretchRows = pieces.flatMap((piece) => (piece.kind === 'rows' ? [piece.rows] : []))
   const stretches = cutStretches(present, stretchRows, column.validity, options.pageRows ?? PAGE_ROWS)
   const pages = stretches.flat()
-  const values = present.kind === 'dictionary' ? overWholeDictionary(present) : chooseWithoutDictionary(present)
+  const keptPage = pieces.find((piece) => piece.kind === 'page')!.page
+  const values =
+    present.kind === 'dictionary'
+      ? overWholeDictionary(present)
+      : chooseWithoutDictionary(present, keptPage.header.dataPageHeader!.encoding)
   const raw = encodePages(values, field.required ? 'no levels' : column.validity, pages)
   const sequence = inOrder<ChunkPage | null>(
     pieces,

@@ -1,7 +1,7 @@
 // Byte arrays in the PLAIN layout, which is also how they stay in memory: a page is copied whole, or not at all.
 
 import type { BytesColumn, Validity } from '../../columns/column.ts'
-import { unwrittenBytes } from '../../columns/unwritten.ts'
+import { unwrittenBytes, unwrittenWords } from '../../columns/memory.ts'
 import { malformed } from '../malformed.ts'
 import { readUint32 } from './plain.ts'
 
@@ -16,7 +16,7 @@ const BYTES_MAX = 2 ** 32 - 1
 
 /** Room for `rows` byte arrays and, to begin with, `capacity` bytes. With none, the first page of PLAIN values is kept as it is. */
 export function makeByteArrays(rows: number, capacity: number): ByteArrays {
-  return { bytes: unwrittenBytes(capacity), used: 0, starts: new Uint32Array(rows + 1) }
+  return { bytes: unwrittenBytes(capacity), used: 0, starts: unwrittenWords(rows + 1) }
 }
 
 /** Makes room for `count` more bytes. */

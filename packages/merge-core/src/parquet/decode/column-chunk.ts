@@ -7,6 +7,7 @@
 
 import { type BytesColumn, type Column, isPresent, type PlainColumn, type Validity } from '../../columns/column.ts'
 import { nullColumn } from '../../columns/constant.ts'
+import { unwrittenWords } from '../../columns/memory.ts'
 import { copyBits, setBits } from '../../columns/validity.ts'
 import type { PrimitiveType } from '../../primitive-type.ts'
 import { Encoding, enumName, PageType, PhysicalType, Repetition, type SchemaElement } from '../footer.ts'
@@ -109,7 +110,7 @@ function decodeDictionaryColumn(
 ): Column {
   const { rows } = context
   if (dictionary.rows === 0) return decodeAllNull(context, type)
-  const indices = new Uint32Array(rows)
+  const indices = unwrittenWords(rows)
   const validity = eachPage(context, (page, at) => {
     const { present, bits } = page.validity
     decodeIndices(page.bytes, page.start, page.end, present, dictionary.rows, indices, at)
@@ -273,17 +274,18 @@ function unreadable(encoding: number, physical: number): never {
 
 function fixedColumn(element: SchemaElement, values: FixedValues, rows: number, validity: Validity): PlainColumn {
   const { bytes, width } = values
+  const { buffer, byteOffset } = bytes
   switch (element.type) {
     case PhysicalType.BOOLEAN:
       return { kind: 'boolean', rows, validity, data: bytes }
     case PhysicalType.INT32:
-      return { kind: 'int32', rows, validity, data: new Int32Array(bytes.buffer) }
+      return { kind: 'int32', rows, validity, data: new Int32Array(buffer, byteOffset, rows) }
     case PhysicalType.INT64:
-      return { kind: 'int64', rows, validity, data: new BigInt64Array(bytes.buffer) }
+      return { kind: 'int64', rows, validity, data: new BigInt64Array(buffer, byteOffset, rows) }
     case PhysicalType.FLOAT:
-      return { kind: 'float', rows, validity, data: new Float32Array(bytes.buffer) }
+      return { kind: 'float', rows, validity, data: new Float32Array(buffer, byteOffset, rows) }
     case PhysicalType.DOUBLE:
-      return { kind: 'double', rows, validity, data: new Float64Array(bytes.buffer) }
+      return { kind: 'double', rows, validity, data: new Float64Array(buffer, byteOffset, rows) }
     default:
       return { kind: 'fixed', rows, validity, width, data: bytes }
   }

@@ -3,10 +3,11 @@
 // A page's present values are decoded without gaps to where the page's rows begin, then spread to their rows from the last to the
 // first: no second buffer. Whole elements are moved, so that no bit pattern of a NaN is touched.
 
+import { unwrittenBytes } from '../../columns/memory.ts'
 import { PhysicalType } from '../footer.ts'
 import { malformed } from '../malformed.ts'
 
-/** Room for `rows` values of `width` bytes, seen as bytes and, where the width allows, as whole elements. */
+/** Room for `rows` values of `width` bytes, all to be written, seen as bytes and, where the width allows, as whole elements. */
 export interface FixedValues {
   readonly width: number
   readonly bytes: Uint8Array
@@ -20,12 +21,13 @@ const NO_WORDS = new Uint32Array(0)
 const NO_LONGS = new BigUint64Array(0)
 
 export function makeFixedValues(rows: number, width: number): FixedValues {
-  const buffer = new ArrayBuffer(rows * width)
+  const bytes = unwrittenBytes(rows * width)
+  const { buffer, byteOffset, length } = bytes
   return {
     width,
-    bytes: new Uint8Array(buffer),
-    words: width === 4 || width === 8 ? new Uint32Array(buffer) : NO_WORDS,
-    longs: width === 8 || width === 16 ? new BigUint64Array(buffer) : NO_LONGS,
+    bytes,
+    words: width === 4 || width === 8 ? new Uint32Array(buffer, byteOffset, length / 4) : NO_WORDS,
+    longs: width === 8 || width === 16 ? new BigUint64Array(buffer, byteOffset, length / 8) : NO_LONGS,
   }
 }
 

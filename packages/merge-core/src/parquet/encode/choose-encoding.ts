@@ -13,6 +13,7 @@ import type {
 } from '../../columns/column.ts'
 import { expandDictionary } from '../../columns/gather.ts'
 import { compress } from '../codecs.ts'
+import { Encoding } from '../footer.ts'
 import { bitWidth } from './bit-packing.ts'
 import { deltaBytesMax, encodeDelta } from './delta.ts'
 import { deltaLengthBytesMax, encodeDeltaLength } from './delta-length.ts'
@@ -43,9 +44,11 @@ const TEXT_SAVING_MIN = 0.05
 const TEXT_SAVING_BYTES_MIN = 0.5
 let trial = new Uint8Array(0)
 
-/** `present` has no nulls. */
-export function chooseEncoding(present: Column): Values {
+/** @param before an Encoding that served most of these values before, or null; `present` has no nulls */
+export function chooseEncoding(present: Column, before: number | null = null): Values {
   if (present.kind === 'dictionary') return keptDictionary(present)
+  const asBefore = before === null ? null : encodedAs(present, before)
+  if (asBefore !== null) return asBefore
   if (present.kind === 'boolean' || present.rows === 0) return { kind: 'plain', column: present }
   const firstRows = Math.min(FIRST_ROWS, present.rows)
   const plain = plainBytes(present, 0, firstRows)
@@ -56,8 +59,20 @@ export function chooseEncoding(present: Column): Values {
   return isInteger && delta < plain ? { kind: 'delta', column: present } : withoutDictionary(present)
 }
 
-/** As chooseEncoding, for rows beside pages of a chunk that has no dictionary page. `present` has no nulls. */
-export function chooseWithoutDictionary(present: PlainColumn): Values {
+/** Null where the values cannot be encoded so without trying more. */
+function encodedAs(column: PlainColumn, encoding: number): Values | null {
+  const { kind } = column
+  if (encoding === Encoding.PLAIN) return { kind: 'plain', column }
+  if (encoding === Encoding.DELTA_LENGTH_BYTE_ARRAY && kind === 'bytes') return { kind: 'delta-length', column }
+  if (encoding === Encoding.DELTA_BINARY_PACKED && (kind === 'int32' || kind === 'int64'))
+    return { kind: 'delta', column }
+  return null
+}
+
+/** As chooseEncoding, for rows beside pages of a chunk that has no dictionary page, of encoding `before`. `present` has no nulls. */
+export function chooseWithoutDictionary(present: PlainColumn, before: number): Values {
+  const asBefore = encodedAs(present, before)
+  if (asBefore !== null) return asBefore
   if ((present.kind !== 'int32' && present.kind !== 'int64') || present.rows === 0) return withoutDictionary(present)
   const firstRows = Math.min(FIRST_ROWS, present.rows)
   const isShorter = deltaBytes(present, firstRows) < plainBytes(present, 0, firstRows)
