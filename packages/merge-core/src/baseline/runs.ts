@@ -3,13 +3,14 @@
 // A run holds what fits into memory at once; its blocks (row groups) are small, so that of a range of places little more is read than lies
 // in it. Where each block begins and ends stands in the run's description, not in the file.
 
-import { type ByteStrings, compareBytes, concatStrings, takeStringsFromAll } from '../change/byte-strings.ts'
+import { type ByteStrings, compareBytes, concatStrings } from '../change/byte-strings.ts'
 import { encodeKeys } from '../change/key-order.ts'
 import { tupleText } from '../change/lines.ts'
 import { orderByBytes } from '../change/order-keys.ts'
 import type { Column, Int32Column, PlainColumn } from '../columns/column.ts'
 import { nullColumn } from '../columns/constant.ts'
 import { concat, expandDictionary, sliceRows } from '../columns/gather.ts'
+import { takeBytesFromAll } from '../columns/take-bytes.ts'
 import { takeFromAll } from '../columns/take-from-all.ts'
 import { TryAgainError } from '../errors.ts'
 import { assembleFile } from '../parquet/assemble-file.ts'
@@ -152,7 +153,7 @@ function operationColumn(parts: readonly BaselineRows[], of: Uint32Array, at: Ui
 
 function rankColumn(parts: readonly BaselineRows[], of: Uint32Array, at: Uint32Array): PlainColumn {
   if (parts[0]!.rank === null) return nullColumn({ kind: 'binary' }, of.length)
-  const { starts, bytes } = takeStringsFromAll(
+  const { starts, bytes } = takeBytesFromAll(
     parts.map((part) => part.rank!),
     of,
     at,

@@ -53,7 +53,7 @@ export const UNDECODABLE = 'undecodable'
 const RAW_DATA_BYTES_MAX = 64 * 1024 * 1024
 const NEWLINE = 0x0a
 
-export function decodeEntry(text: Uint8Array, settings: DecodeSettings): DecodedEntry {
+export async function decodeEntry(text: Uint8Array, settings: DecodeSettings): Promise<DecodedEntry> {
   const fields = parseFields(text)
   if (typeof fields === 'string') return undecodable(text, fields)
   const { rawdata, payload, requestpayload = payload } = lowerCased(fields)
@@ -86,10 +86,10 @@ function lowerCased(fields: Fields): Fields {
   return named
 }
 
-function decodeRawData(text: Uint8Array, base64: string): DecodedEntry {
+async function decodeRawData(text: Uint8Array, base64: string): Promise<DecodedEntry> {
   const bytes = Buffer.from(base64, 'base64')
   if (bytes.toString('base64') !== base64) return undecodable(text, '"rawData" is not base64')
-  const { text: raw, broken } = inflateObject(bytes, RAW_DATA_BYTES_MAX)
+  const { text: raw, broken } = await inflateObject(bytes, RAW_DATA_BYTES_MAX)
   if (broken !== null) return undecodable(text, `"rawData": ${broken}`)
   return { ...nothing('firehose'), lines: linesOf(raw) }
 }
@@ -136,11 +136,11 @@ function lineOfRecord(record: unknown, { definition }: DecodeSettings): Uint8Arr
   return arn.table === definition.table ? text : 'other-table'
 }
 
-function decodeQuarantined(text: Uint8Array, fields: Fields, settings: DecodeSettings): DecodedEntry {
+async function decodeQuarantined(text: Uint8Array, fields: Fields, settings: DecodeSettings): Promise<DecodedEntry> {
   const { reason, object, text: kept, base64 } = fields
   const line = typeof kept === 'string' ? Buffer.from(kept) : Buffer.from(String(base64), 'base64')
   if (reason === UNDECODABLE) {
-    const again = decodeEntry(line, settings)
+    const again = await decodeEntry(line, settings)
     return { ...again, undecodable: again.undecodable.length === 0 ? [] : [{ entry: text }] }
   }
   const decoded = { ...nothing('quarantine'), object: typeof object === 'string' ? object : '' }

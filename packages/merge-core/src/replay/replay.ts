@@ -154,7 +154,7 @@ async function replayObject(
   }
   let quarantinedOf: string | null = null
   for await (const { text, line } of entriesOf(lineBlocks(source, options))) {
-    const entry = decodeEntry(text, settings)
+    const entry = await decodeEntry(text, settings)
     // A quarantine file tells of several landing objects. That each is one again, whatever else is quarantined with it, keeps names.
     if (entry.object !== quarantinedOf) await output.landing.flush()
     quarantinedOf = entry.object

@@ -31,7 +31,7 @@ export interface Workers {
   readRun(task: ReadRunTask): Promise<LandedLines>
 }
 
-/** While one waits for the store, or for its pages to be compressed, another computes. */
+/** While one waits for the store, or for an object to be inflated, another computes. */
 const TASKS_IN_THIS_THREAD = 2
 
 /** @param sharesLines whether other threads may be given the lines that are read */

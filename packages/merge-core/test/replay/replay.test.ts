@@ -368,12 +368,12 @@ describe('entries with bytes changed at random', () => {
     const edits = fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('"{}[],:\\0')))), {
       maxLength: 4,
     })
-    fc.assert(
-      fc.property(fc.constantFrom(...seeds), edits, fc.nat(), (seed, changes, cut) => {
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...seeds), edits, fc.nat(), async (seed, changes, cut) => {
         const bytes = Buffer.from(seed)
         for (const [at, byte] of changes) bytes[at % bytes.length] = byte
         const text = cut % 3 === 0 ? bytes.subarray(0, cut % bytes.length) : bytes
-        const { lines, heldBack, otherTable, undecodable, kind } = decodeEntry(text, settings)
+        const { lines, heldBack, otherTable, undecodable, kind } = await decodeEntry(text, settings)
         if (kind === 'unknown') expect(undecodable.flatMap(Object.values)).toContainEqual(text)
         if (kind === 'quarantine') expect(lines.length + heldBack + undecodable.length).toBe(1)
         if (kind === 'landed') expect({ lines, otherTable }).toEqual({ lines: [text], otherTable: 0 })
