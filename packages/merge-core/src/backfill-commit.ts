@@ -25,6 +25,8 @@ import type { Workers } from './threads/workers.ts'
 
 export interface CommitRanges {
   readonly ranges: readonly PlaceRange[]
+  /** Id of the plan that they are of. */
+  readonly plan: string
   /** Which commit it is of how many, from 0. */
   readonly number: number
   readonly total: number
@@ -46,7 +48,11 @@ type Timed = <T>(step: 'merge' | 'commit', work: () => Promise<T>) => Promise<T>
  * Before any range of an authoritative export: from here on lines of before it are stale, and what the table remembers of removals before
  * it is void. The snapshot; null where another process has done so.
  */
-export async function raiseFloor(table: Table, baseline: Baseline, total: number): Promise<bigint | null> {
+export async function raiseFloor(
+  table: Table,
+  baseline: Baseline,
+  plan: Pick<CommitRanges, 'plan' | 'total'>,
+): Promise<bigint | null> {
   const { store, uuid } = table.environment
   const commitId = uuid()
   const attempts: bigint[] = []
@@ -73,7 +79,7 @@ export async function raiseFloor(table: Table, baseline: Baseline, total: number
         watermark: state.watermark,
         floor,
       }),
-      properties: { [PROPERTY.backfill]: progressText(baseline, 0, total) },
+      properties: { [PROPERTY.backfill]: progressText(baseline, plan, 0) },
     })
     return outcome === 'lost' ? 'lost' : snapshotId
   })
@@ -83,8 +89,12 @@ function keyFieldsOf({ fields, definition }: TableState): readonly Field[] {
   return fields.slice(0, definition.keyColumns)
 }
 
-function progressText({ name, id }: Baseline, done: number, total: number): string {
-  return formatProgress({ name, id, done, total })
+function progressText(
+  { name, id }: Baseline,
+  { plan, total }: Pick<CommitRanges, 'plan' | 'total'>,
+  done: number,
+): string {
+  return formatProgress({ name, id, plan, done, total })
 }
 
 /** Merges the rows and commits them; null where another process has done so. */
@@ -107,7 +117,8 @@ export async function bringIn(
     const { metadata } = state.loaded
     const made = attempts.find(({ snapshot }) => snapshotById(metadata, snapshot!) !== null)
     if (made !== undefined) return made
-    if ((unfinishedBackfill(metadata)?.done ?? 0) > commit.number) return null
+    const begun = unfinishedBackfill(metadata)
+    if (begun?.plan === commit.plan && begun.done > commit.number) return null
     const batch = await timed('merge', () => placeInTable(table, state, baseline, commit.ranges, incoming))
     // Where the table's state is in the lines, a result of before may be of other lines of the same number.
     if (batch.lines !== incoming.lines) known = new Map()
@@ -129,7 +140,7 @@ async function commitMerged(
   state: TableState,
   baseline: Baseline,
   merged: MergedBatch,
-  { number, total }: CommitRanges,
+  commit: CommitRanges,
   { commitId, attempt, startedMs }: { readonly commitId: string; readonly attempt: number; readonly startedMs: number },
   attempts: RangeCommit[],
 ): Promise<RangeCommit | 'lost'> {
@@ -137,6 +148,7 @@ async function commitMerged(
   const snapshotId = nextSnapshotId(table, state)
   const folder = stateFolderFor(table, state, commitId, attempt)
   const made = { ...countsOf(merged), snapshot: snapshotId }
+  const { number, total } = commit
   const isLast = number + 1 === total
   const found = tombstonesOf(merged.batch.lines, merged.folded.fold.tombstoneLines, () => false)
   // What is before everything is as old as can be.
@@ -163,7 +175,7 @@ async function commitMerged(
     }),
     ...(isLast
       ? { removeProperties: [PROPERTY.backfill] }
-      : { properties: { [PROPERTY.backfill]: progressText(baseline, number + 1, total) } }),
+      : { properties: { [PROPERTY.backfill]: progressText(baseline, commit, number + 1) } }),
   })
   return outcome === 'lost' ? 'lost' : made
 }

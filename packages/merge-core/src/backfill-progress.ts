@@ -8,7 +8,9 @@ export interface BackfillProgress {
   readonly name: string
   /** Of the same source, brought in the same way. */
   readonly id: string
-  /** Commits of key ranges, made and in all. */
+  /** Of the plan that says which ranges each commit takes. */
+  readonly plan: string
+  /** Its commits, made and in all. */
   readonly done: number
   readonly total: number
 }
@@ -27,14 +29,14 @@ export function unfinishedBackfill({ properties }: TableMetadata): BackfillProgr
   const text = properties?.[PROPERTY.backfill]
   if (text === undefined) return null
   try {
-    const { name, id, done, total } = Object(JSON.parse(text)) as Partial<BackfillProgress>
+    const { name, id, plan, done, total } = Object(JSON.parse(text)) as Partial<BackfillProgress>
     if (typeof name === 'string' && typeof id === 'string' && isCount(done) && isCount(total)) {
-      return { name, id, done, total }
+      return { name, id, plan: String(plan), done, total }
     }
   } catch {
     // Below.
   }
-  return { name: text, id: '', done: 0, total: 0 }
+  return { name: text, id: '', plan: '', done: 0, total: 0 }
 }
 
 function isCount(value: unknown): value is number {

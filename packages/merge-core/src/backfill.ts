@@ -14,7 +14,7 @@ import { unfinishedBackfill } from './backfill-progress.ts'
 import { type BackfillReport, emptyBackfillReport } from './backfill-report.ts'
 import { type BackfillSource, type Baseline, checkAdmission, describeBaseline } from './backfill-source.ts'
 import { planCommits, type StagedBaseline, splitFiles, stagingOf } from './backfill-staging.ts'
-import type { RangePlan } from './baseline/plan-ranges.ts'
+import { planId, type RangePlan } from './baseline/plan-ranges.ts'
 import type { LandedLines } from './change/lines.ts'
 import { addMisfits } from './report.ts'
 import { meteredStore } from './store/metered.ts'
@@ -40,9 +40,9 @@ export interface BackfillOptions {
 
 const MEMORY_BYTES = 512 * 1024 * 1024
 /** Node itself, and what planning and committing take. */
-const BASE_BYTES = 120 * 1024 * 1024
+const BASE_BYTES = 180 * 1024 * 1024
 /** A thread's own heap and code. */
-const THREAD_BYTES = 60 * 1024 * 1024
+const THREAD_BYTES = 90 * 1024 * 1024
 const SHARE_BYTES_MIN = 8 * 1024 * 1024
 /** Rows that wait for their run, in arrays with room to grow, and beside them the run as it is encoded. */
 const RUN_FACTOR = 4
@@ -134,16 +134,18 @@ async function mergeRanges(merging: Merging): Promise<void> {
   const total = plan.length
   const { loaded, floor } = await loadState(table)
   const begun = unfinishedBackfill(loaded.metadata)
-  const before = begun?.id === baseline.id ? begun.done : 0
+  const id = planId(plan)
+  // Should the plan of before be gone, nothing says which ranges are done: those that are change nothing.
+  const before = begun?.plan === id ? begun.done : 0
   Object.assign(report.commits, { before, total })
   if (baseline.overrulesBefore !== null && begun === null && (floor ?? -1) < baseline.overrulesBefore) {
-    const snapshot = await timed('commit', () => raiseFloor(table, baseline, total))
+    const snapshot = await timed('commit', () => raiseFloor(table, baseline, { plan: id, total }))
     report.snapshot = snapshot === null ? null : Number(snapshot)
   }
   for (let number = before; number < total; number++) {
     onProgress?.({ step: 'merge', done: number, total, unit: 'commits' })
     const lines = await timed('read', () => readLines(merging, number))
-    const ranges = { ranges: plan[number]!, number, total, lines }
+    const ranges = { ranges: plan[number]!, plan: id, number, total, lines }
     const commit = await bringIn(table, baseline, ranges, workers, timed)
     if (commit !== null) addToReport(report, commit)
   }

@@ -3,11 +3,17 @@
 // A range holds what a thread can merge at once. A commit takes one range of each of `threads` equal stretches of all places, so that its
 // ranges lie far apart: each thread adds to files of its own. What no run holds lies in a range as well: ranges tile all places.
 
+import { createHash } from 'node:crypto'
 import { comparePlaces, type Place, type PlaceRange } from './baseline-rows.ts'
 import { placeAt, type Run } from './runs.ts'
 
 /** Plain data, also as JSON. One entry a commit: its ranges, ascending. */
 export type RangePlan = readonly (readonly PlaceRange[])[]
+
+/** The same for the same plan. */
+export function planId(plan: RangePlan): string {
+  return createHash('sha256').update(formatPlan(plan)).digest('hex').slice(0, 16)
+}
 
 export function planRanges(runs: readonly Run[], rangeBytes: number, threads: number): RangePlan {
   const ranges = rangesOf(cuts(runs, rangeBytes))

@@ -149,6 +149,19 @@ describe.each([
     expect(await currentFiles(store)).toEqual(files)
   })
 
+  it('begins again where its runs and its plan are gone', async () => {
+    const { store, prefix } = await start()
+    const source = sourceOf(prefix, authoritative)
+    store.inject({ operation: 'put', path: /v\d+\.metadata\.json$/, fault: { kind: 'crash', when: 'after' } })
+    await expect(run(store, source, 2)).rejects.toThrow()
+    const left = store.clone()
+    expect((await currentMetadata(left)).properties).toHaveProperty('lastwrite.backfill')
+    for (const path of left.snapshot().keys()) if (path.includes('/staging/')) left.uproot(path)
+    const { commits } = await run(left, source, 4, { rangeBytes: 1e6 })
+    expect(commits.before).toBe(0)
+    expect(await rowsOf(left)).toEqual(rows)
+  })
+
   it('comes to the same in threads', async () => {
     const { store, prefix } = await start()
     await run(store, sourceOf(prefix, authoritative), 2, { threads: 2 })
