@@ -10,6 +10,9 @@ interface Example {
   readonly output: string | null
 }
 
+/** The languages of blocks that show what is printed. */
+const OUTPUT = ['text', 'json']
+
 /** The `sh` blocks of the README, each with the block of output that follows it. */
 function examples(): Example[] {
   const text = readFileSync(fileURLToPath(new URL('../README.md', import.meta.url)), 'utf8')
@@ -17,7 +20,7 @@ function examples(): Example[] {
   return blocks.flatMap(({ language, content }, i) => {
     if (language !== 'sh') return []
     const next = blocks[i + 1]
-    return { script: content!, output: next !== undefined && next.language !== 'sh' ? next.content! : null }
+    return { script: content!, output: next !== undefined && OUTPUT.includes(next.language!) ? next.content! : null }
   })
 }
 
