@@ -4,7 +4,7 @@ import type { S3Server } from '../../merge-core/interop/s3-servers.ts'
 import { randomFrom } from '../../merge-core/test/random-from.ts'
 import type { DynamoDBLocal } from '../src/dynamodb-local.ts'
 import { type EventSource, type InvocationRecord, startEventSource } from '../src/event-source.ts'
-import { type FirehoseModel, startFirehose } from '../src/firehose-model.ts'
+import { type Faults, type FirehoseModel, startFirehose } from '../src/firehose-model.ts'
 import { type LambdaFunction, lambdaFunction } from '../src/lambda-function.ts'
 import { streamReader } from '../src/stream-reader.ts'
 import { WRITE_ATTRIBUTE, type WriteLog, writeLog } from '../src/write-log.ts'
@@ -37,9 +37,19 @@ export const ACCOUNT = '123456789012'
 export const REGION = 'eu-west-1'
 const DELIVERY_STREAM = 'orders'
 
-/** Shares of calls that the service has no time for: as a rule, and while it is down. */
-export const UNAVAILABLE = 0.01
-export const DOWN = 1
+/** Of Firehose, as a rule. */
+export const FAULTS: Faults = {
+  failedRecords: 0.05,
+  ambiguousCalls: 0.02,
+  duplicateObjects: 0.05,
+  lateObjects: 0.1,
+  lateMsMax: 8_000,
+  errorObjects: 0.01,
+  unavailableCalls: 0.01,
+}
+
+/** Less than Firehose is down, so that batches come again. */
+const TIMEOUT_MS = 4_000
 
 export async function startCapture(settings: CaptureSettings): Promise<Capture> {
   const { dynamodb, s3, bundle, seed, tableName, passThrough } = settings
@@ -60,19 +70,11 @@ export async function startCapture(settings: CaptureSettings): Promise<Capture> 
     putObject,
     nowMs: Date.now,
     random: randomFrom(seed + 1),
-    faults: {
-      failedRecords: 0.05,
-      ambiguousCalls: 0.02,
-      duplicateObjects: 0.05,
-      lateObjects: 0.1,
-      lateMsMax: 8_000,
-      errorObjects: 0.01,
-      unavailableCalls: UNAVAILABLE,
-    },
+    faults: FAULTS,
   })
   const forwarder = lambdaFunction({
     bundle,
-    timeoutMs: 20_000,
+    timeoutMs: TIMEOUT_MS,
     environment: {
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: s3.credentials.accessKeyId,
@@ -99,7 +101,7 @@ export async function startCapture(settings: CaptureSettings): Promise<Capture> 
       await putObject(`on-failure/${key}`, Buffer.from(JSON.stringify(record)))
     },
     functionArn: `arn:aws:lambda:${REGION}:${ACCOUNT}:function:forwarder`,
-    batchSize: 250,
+    batchSize: 1000,
     batchWindowMs: 200,
     parallelization: 2,
     retriesMax: 30,

@@ -9,7 +9,10 @@ export interface MergeTimes {
   readonly endMs: number
 }
 
-const SEQUENCE = /"(?:sequence|SequenceNumber)":"(\d+)"/g
+/** Sequence numbers in change lines, or in stream records. */
+export function sequencesOf(json: string): string[] {
+  return Array.from(json.matchAll(/"(?:sequence|SequenceNumber)":"(\d+)"/g), (match) => match[1]!)
+}
 
 /** In milliseconds, ascending; of the changes that arrived by themselves, without a replay. */
 export function freshnessMs(
@@ -18,11 +21,12 @@ export function freshnessMs(
   merges: readonly MergeTimes[],
 ): number[] {
   const visibleMs = new Map<string, number>()
-  for (const { content, deliveredMs } of delivered) {
+  for (const { content, isError, deliveredMs } of delivered) {
+    if (isError) continue
     const endMs = merges.find(({ startMs }) => startMs >= deliveredMs)?.endMs
     if (endMs === undefined) continue
-    for (const [, sequence] of content.matchAll(SEQUENCE)) {
-      visibleMs.set(sequence!, Math.min(endMs, visibleMs.get(sequence!) ?? Infinity))
+    for (const sequence of sequencesOf(content)) {
+      visibleMs.set(sequence, Math.min(endMs, visibleMs.get(sequence) ?? Infinity))
     }
   }
   const ages = changes.flatMap(({ sequence, timeMs }) => {

@@ -17,9 +17,9 @@ import { type ExportContent, writeExport } from '../src/export-writer.ts'
 import { CANARY, COLUMNS } from '../src/random-items.ts'
 import { writeRandomly } from '../src/random-writes.ts'
 import { WRITE_ATTRIBUTE } from '../src/write-log.ts'
-import { ACCOUNT, type Capture, DOWN, REGION, startCapture, UNAVAILABLE } from './capture.ts'
+import { ACCOUNT, type Capture, FAULTS, REGION, startCapture } from './capture.ts'
 import { type Comparison, compareTable } from './compare-table.ts'
-import { freshnessMs, type MergeTimes } from './freshness.ts'
+import { freshnessMs, type MergeTimes, sequencesOf } from './freshness.ts'
 
 export interface Parts {
   readonly dynamodb: DynamoDBLocal
@@ -58,7 +58,8 @@ const SHAPES = [
 const WRITERS = 8
 const MERGE_EVERY_MS = 2_000
 const KILL_EVERY_MS = 1_500
-const DOWN_MS = 3_000
+const DOWN_MS_MAX = 30_000
+const LIMPING_MS = 6_000
 const STALLED_MS = 300_000
 
 export async function runSeed(seed: number, writes: number, parts: Parts): Promise<SeedReport> {
@@ -108,7 +109,11 @@ export async function runSeed(seed: number, writes: number, parts: Parts): Promi
     .filter(({ item }) => item?.[WRITE_ATTRIBUTE]?.N === poison)
     .map(({ sequence }) => sequence)
   const givenUp = onFailure.flatMap(({ payload }) => sequencesOf(payload))
+  const arrived = new Set([...givenUp, ...firehose.delivered.flatMap(({ content }) => sequencesOf(content))])
+  const lost = log.changes.filter(({ sequence }) => !arrived.has(sequence)).length
   const checks: [boolean, string][] = [
+    // A later change of the same key would hide it from the comparison.
+    [lost === 0, `${lost} changes arrived nowhere`],
     [
       comparison.different.length === 0,
       `${comparison.different.length} keys differ: ${comparison.different.slice(0, 5)}`,
@@ -185,13 +190,16 @@ async function openTable(folder: string, s3: S3Server, bucket: string, definitio
   }
 }
 
-/** Firehose is down for a while, once so many changes were written. */
+/** Once so many changes are written Firehose is down, until many wait for it, and then takes little for a while. */
 async function takeDown(capture: Capture, changes: number): Promise<void> {
-  const { firehose } = capture
+  const { firehose, log, source } = capture
   await written(capture, changes)
-  firehose.setFaults({ unavailableCalls: DOWN })
-  await sleep(DOWN_MS)
-  firehose.setFaults({ unavailableCalls: UNAVAILABLE })
+  firehose.setFaults({ unavailableCalls: 1 })
+  const endMs = Date.now() + DOWN_MS_MAX
+  while (log.acknowledged - source.done < changes / 2 && Date.now() < endMs) await sleep(50)
+  firehose.setFaults({ ...FAULTS, failedRecords: 0.9 })
+  await sleep(LIMPING_MS)
+  firehose.setFaults(FAULTS)
 }
 
 async function written({ log }: Capture, changes: number): Promise<void> {
@@ -216,11 +224,6 @@ async function allTakenCareOf({ log, source }: Capture): Promise<void> {
     if (Date.now() > deadlineMs) throw new Error(`of ${log.acknowledged} changes ${source.done} were taken care of`)
     await sleep(50)
   }
-}
-
-function sequencesOf(payload: string): string[] {
-  const { Records } = JSON.parse(payload) as { Records: { dynamodb: { SequenceNumber: string } }[] }
-  return Records.map((record) => record.dynamodb.SequenceNumber)
 }
 
 /** Acts again and again with a pause between. Its end tells of the first failure. */

@@ -62,6 +62,8 @@ export interface DeliveredObject {
   readonly key: string
   /** What the records hold, one after the other. */
   readonly content: string
+  /** Under the error prefix. */
+  readonly isError: boolean
   readonly deliveredMs: number
 }
 
@@ -73,7 +75,6 @@ export interface FirehoseModel {
   deliverDue(): Promise<void>
   /** Delivers all that was taken, due or not. */
   flush(): Promise<void>
-  /** Under the prefix, not the error prefix. */
   readonly delivered: readonly DeliveredObject[]
   readonly counts: {
     calls: number
@@ -106,7 +107,8 @@ interface TakenRecord {
 interface PendingObject {
   readonly key: string
   readonly body: Buffer
-  readonly content: string | null
+  readonly content: string
+  readonly isError: boolean
   readonly dueMs: number
 }
 
@@ -198,15 +200,15 @@ export async function startFirehose(settings: FirehoseSettings): Promise<Firehos
     const isLate = happens(faults.lateObjects)
     if (isLate) counts.late++
     const dueMs = nowMs() + (isLate ? random() * faults.lateMsMax : 0)
+    const content = Buffer.concat(records.map((record) => record.data)).toString()
     if (happens(faults.errorObjects)) {
       counts.errors++
       const type = ERROR_TYPES[Math.floor(random() * ERROR_TYPES.length)]!
       const prefix = settings.errorPrefix.replace('!{firehose:error-output-type}', type)
       const body = Buffer.from(records.map((record) => `${errorLine(type, record)}\n`).join(''))
-      pending.push({ key: objectKey(prefix, oldestMs), body: gzipSync(body), content: null, dueMs })
+      pending.push({ key: objectKey(prefix, oldestMs), body: gzipSync(body), content, isError: true, dueMs })
       return
     }
-    const content = Buffer.concat(records.map((record) => record.data))
     const body = gzipSync(content, { level: 1 })
     const copies = happens(faults.duplicateObjects) ? 2 : 1
     counts.duplicates += copies - 1
@@ -214,7 +216,8 @@ export async function startFirehose(settings: FirehoseSettings): Promise<Firehos
       pending.push({
         key: objectKey(settings.prefix, oldestMs),
         body,
-        content: content.toString(),
+        content,
+        isError: false,
         dueMs: dueMs + copy * random() * faults.lateMsMax,
       })
     }
@@ -223,9 +226,9 @@ export async function startFirehose(settings: FirehoseSettings): Promise<Firehos
   async function deliver(isDue: (object: PendingObject) => boolean): Promise<void> {
     const due = shuffled(pending.filter(isDue), random)
     pending = pending.filter((object) => !due.includes(object))
-    for (const { key, body, content } of due) {
+    for (const { key, body, content, isError } of due) {
       await settings.putObject(key, body)
-      if (content !== null) delivered.push({ key, content, deliveredMs: nowMs() })
+      delivered.push({ key, content, isError, deliveredMs: nowMs() })
     }
   }
 

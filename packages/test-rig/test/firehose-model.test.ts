@@ -127,7 +127,7 @@ describe('the Firehose model', () => {
     expect([...objects.keys()][0]).toMatch(/^errors\/(processing|format-conversion)-failed\/2026\/11\/22\/08\//)
     const raw = lines().map((line) => Buffer.from(JSON.parse(line).rawData, 'base64').toString())
     expect(raw.sort()).toEqual(['a\nb\n', 'c\n'])
-    expect(firehose.delivered).toEqual([])
+    expect(firehose.delivered).toMatchObject([{ isError: true }])
   })
 
   it('does the same for the same seed', async () => {
