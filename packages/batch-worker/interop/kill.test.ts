@@ -72,7 +72,7 @@ describeWithServers(['versitygw'], `lastwrite on versitygw, killed (LASTWRITE_SE
       const isAtWork = once(door, 'connection')
       const run = startMerge()
       const ended = endOf(run)
-      await isAtWork
+      await Promise.race([isAtWork, ended])
       const startMs = performance.now()
       if (atWorkMs > 0) void sleep(atWorkMs * Math.sqrt(random())).then(() => run.kill('SIGKILL'))
       const end = await ended
