@@ -44,8 +44,8 @@ const BASE_BYTES = 180 * 1024 * 1024
 /** A thread's own heap and code. */
 const THREAD_BYTES = 90 * 1024 * 1024
 const SHARE_BYTES_MIN = 8 * 1024 * 1024
-/** Rows that wait for their run, in arrays with room to grow, and beside them the run as it is encoded. */
-const RUN_FACTOR = 4
+/** Rows that wait for their run, the run as it is encoded, and as much again that nobody has collected yet. */
+const RUN_FACTOR = 8
 /** Rows of a range as they are read, brought together for the merge, and gathered; and those of the commit before, until they are collected. */
 const RANGE_FACTOR = 12
 
