@@ -48,8 +48,8 @@ export const FAULTS: Faults = {
   unavailableCalls: 0.01,
 }
 
-/** Less than Firehose is down, so that batches come again. */
-const TIMEOUT_MS = 4_000
+/** Enough for a batch of large items on a busy machine, and less than Firehose is in trouble, so that batches come again. */
+const TIMEOUT_MS = 10_000
 
 export async function startCapture(settings: CaptureSettings): Promise<Capture> {
   const { dynamodb, s3, bundle, seed, tableName, passThrough } = settings

@@ -59,7 +59,7 @@ const WRITERS = 8
 const MERGE_EVERY_MS = 2_000
 const KILL_EVERY_MS = 1_500
 const DOWN_MS_MAX = 30_000
-const LIMPING_MS = 6_000
+const LIMPING_MS = 12_000
 const STALLED_MS = 300_000
 
 export async function runSeed(seed: number, writes: number, parts: Parts): Promise<SeedReport> {
