@@ -27,9 +27,14 @@ const STATUS = ['new', 'paid', 'packed', 'sent', 'delivered', 'returned', 'lost'
 const FIRST_MS = 1_700_000_000_000
 const FIRST_SEQUENCE = 400_000_000_000_000_000_000n
 
+/** The item of order `order` at version `version`; both count from 0. */
+export function orderItem(order: number, version: number): Record<string, { S: string } | { N: string }> {
+  return { pk: { S: `user#${String(order).padStart(12, '0')}` }, ...attributes(order, version) }
+}
+
 /** A change line (about 480 bytes) for order `order`, of version `version`; both count from 0. */
 export function orderLine(operation: 'insert' | 'modify' | 'remove', order: number, version: number): string {
-  const pk = { S: `user#${String(order).padStart(12, '0')}` }
+  const item = orderItem(order, version)
   const change = {
     format: 'lastwrite/1',
     table: orders.table,
@@ -38,9 +43,9 @@ export function orderLine(operation: 'insert' | 'modify' | 'remove', order: numb
     sequence: String(FIRST_SEQUENCE + BigInt(version) * 1_000n),
     operation,
     at: 1_795_334_400 + Math.floor(version / 1000),
-    keys: { pk },
+    keys: { pk: item.pk },
   }
-  return JSON.stringify(operation === 'remove' ? change : { ...change, item: { pk, ...attributes(order, version) } })
+  return JSON.stringify(operation === 'remove' ? change : { ...change, item })
 }
 
 function attributes(order: number, version: number): Record<string, { S: string } | { N: string }> {
