@@ -218,6 +218,8 @@ async function readObjects(
   function* whileTheyFit() {
     for (const object of objects) {
       if (bytes >= bytesMax) return
+      // Until it is read it counts with what it takes at least.
+      bytes += object.objectBytes
       yield object
     }
   }
@@ -226,6 +228,7 @@ async function readObjects(
     async (object) => {
       const landed = await workers.readLanding(object, definition)
       run.options.onProgress?.({ step: 'scan', done: ++done, total: objects.length, unit: 'objects' })
+      bytes -= object.objectBytes
       if ('reason' in landed) {
         run.skipped.push(landed)
         return null

@@ -28,14 +28,14 @@ describe('the model', () => {
 })
 
 describe('a merge of any changes, in any order, split and duplicated in any way', () => {
-  it('leaves the table of the model, in memory', { timeout: 120_000 }, async () => {
+  it('leaves the table of the model, in memory', { timeout: 300_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.gen(), (g) => expectModelInMemory(changeSet(g))),
       runs(150),
     )
   })
 
-  it('leaves the table of the model, in a folder, read by DuckDB', { timeout: 120_000 }, async () => {
+  it('leaves the table of the model, in a folder, read by DuckDB', { timeout: 300_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.gen(), (g) => expectModelInFolder(changeSet(g))),
       runs(10),

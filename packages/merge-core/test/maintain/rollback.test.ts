@@ -100,7 +100,7 @@ describe('rollback', () => {
   })
 
   it('gives the table of all changes after reapply, in any change set, whichever merge it goes back to', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const property = fc.asyncProperty(fc.gen(), fc.nat(), fc.boolean(), async (g, choice, twice) => {
       const { table: spec, merges, commitsEachObject } = changeSet(g)
