@@ -68,6 +68,13 @@ describe('a merge in two threads', () => {
     expect(two.reports[1]!.lines.applied).toBe(1_500)
   })
 
+  it('takes no more objects into a commit than its budget, though it reads two at a time', async () => {
+    for (const options of [{}, THREADS]) {
+      const { reports } = await mergeTwice({ ...options, commitBytes: 1 })
+      expect(reports.map(({ commits }) => commits.length)).toEqual([3, 3])
+    }
+  })
+
   it('gives them changes that were read in its own thread, as few as they were', async () => {
     const store = memoryStore()
     const table = await createTestTable(spec, environmentOver(store))
