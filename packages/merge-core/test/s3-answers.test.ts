@@ -320,6 +320,7 @@ describe('a list on S3', () => {
 describe('settings that do not fit', () => {
   it.each([
     ['NoSuchBucket', error(404, 'NoSuchBucket'), /no such bucket/],
+    ['InvalidBucketName', error(400, 'InvalidBucketName'), /3 to 63/],
     ['AuthorizationHeaderMalformed', error(400, 'AuthorizationHeaderMalformed'), /--region/],
   ])('are said to the operator: %s', async (_, given, message) => {
     answers(given)

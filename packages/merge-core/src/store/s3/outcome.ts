@@ -51,6 +51,8 @@ const UNKNOWN = new Set([
 /** What a person has to change, by the error's name. */
 const REMEDIES: Readonly<Record<string, string>> = {
   NoSuchBucket: 'there is no such bucket; correct the location, or create the bucket',
+  InvalidBucketName:
+    'no bucket has such a name: 3 to 63 lower-case letters, digits, dots and hyphens; correct the location',
   PermanentRedirect: "the bucket lies in another region; give the bucket's own with --region",
   AuthorizationHeaderMalformed: "the bucket lies in another region; give the bucket's own with --region",
   RegionMissing: "no region; give the buckets' own with --region, or set AWS_REGION",
