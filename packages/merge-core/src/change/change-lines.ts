@@ -176,7 +176,9 @@ function check(change: Change): void {
   }
   if (!isMap(keys)) throw new InputError('a change has no "keys"')
   if (operation !== 'remove' && !isMap(item) && !isMap(itemAt)) {
-    throw new InputError(`a change of operation "${operation}" has neither "item" nor "itemAt": the stream's view must hold new images`)
+    throw new InputError(
+      `a change of operation "${operation}" has neither "item" nor "itemAt": the stream's view must hold new images`,
+    )
   }
 }
 
