@@ -218,8 +218,7 @@ async function readObjects(
   function* whileTheyFit() {
     for (const object of objects) {
       if (bytes >= bytesMax) return
-      // Until it is read it counts with what it takes at least.
-      bytes += object.objectBytes
+      bytes += leastBytes(object)
       yield object
     }
   }
@@ -228,7 +227,7 @@ async function readObjects(
     async (object) => {
       const landed = await workers.readLanding(object, definition)
       run.options.onProgress?.({ step: 'scan', done: ++done, total: objects.length, unit: 'objects' })
-      bytes -= object.objectBytes
+      bytes -= leastBytes(object)
       if ('reason' in landed) {
         run.skipped.push(landed)
         return null
@@ -238,6 +237,11 @@ async function readObjects(
     },
     { concurrency: workers.width },
   )
+}
+
+/** What an object counts with until it is read; an empty one takes something, too. */
+function leastBytes({ objectBytes }: ListedObject): number {
+  return Math.max(1, objectBytes)
 }
 
 /** Merges and commits a batch; after a lost race again from the table's new state, with the task results that still hold. */
