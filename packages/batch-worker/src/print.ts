@@ -86,3 +86,9 @@ const WORDS: Readonly<Record<string, string>> = {
   movedOut: 'moved out',
   copyPart: 'copied parts',
 }
+
+/** `2.45: plan 0.03 · scan 0.40`, in seconds. */
+export function secondsOfSteps(total: number, steps: Readonly<Record<string, number>>): string {
+  const each = Object.entries(steps).map(([step, seconds]) => `${step} ${seconds.toFixed(2)}`)
+  return `${total.toFixed(2)}: ${each.join(' · ')}`
+}

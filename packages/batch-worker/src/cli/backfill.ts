@@ -13,7 +13,7 @@ import {
   threadsOption,
   type WriteOptions,
 } from '../options.ts'
-import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
+import { breakdown, byteSize, count, counted, print, printFacts, printJson, secondsOfSteps, warn } from '../print.ts'
 import { showProgress } from '../progress.ts'
 import { toPrefix } from '../table-location.ts'
 
@@ -130,12 +130,7 @@ function printReport(report: BackfillReport): void {
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
     ['requests', breakdown({ ...report.requests })],
     ['memory', report.peakMemoryBytes === null ? '' : `${byteSize(report.peakMemoryBytes)} at most`],
-    [
-      'seconds',
-      `${total.toFixed(2)}: ${Object.entries(steps)
-        .map(([step, spent]) => `${step} ${spent.toFixed(2)}`)
-        .join(' · ')}`,
-    ],
+    ['seconds', secondsOfSteps(total, steps)],
     ['rate', `${count(Math.round(read / Math.max(total, 0.001)))} items a second`],
   ])
 }

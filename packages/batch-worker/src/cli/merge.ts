@@ -20,7 +20,18 @@ import {
   threadsOption,
   type WriteOptions,
 } from '../options.ts'
-import { breakdown, byteSize, count, counted, nothingToDo, print, printFacts, printJson, warn } from '../print.ts'
+import {
+  breakdown,
+  byteSize,
+  count,
+  counted,
+  nothingToDo,
+  print,
+  printFacts,
+  printJson,
+  secondsOfSteps,
+  warn,
+} from '../print.ts'
 import { supersededText } from '../print-maintenance.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
@@ -113,11 +124,6 @@ function printReport(report: MergeReport): void {
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
     ['requests', breakdown({ ...report.requests })],
     ['memory', report.peakMemoryBytes === null ? '' : `${byteSize(report.peakMemoryBytes)} at most`],
-    [
-      'seconds',
-      `${total.toFixed(2)}: ${Object.entries(steps)
-        .map(([step, s]) => `${step} ${s.toFixed(2)}`)
-        .join(' · ')}`,
-    ],
+    ['seconds', secondsOfSteps(total, steps)],
   ])
 }
