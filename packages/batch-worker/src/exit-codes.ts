@@ -3,7 +3,7 @@
 /** Done, or nothing to do. */
 export const DONE = 0
 /** Nothing was lost: the same command again will do. */
-const TRY_AGAIN = 10
+export const TRY_AGAIN = 10
 /** The command line, the input, the definition or a right must change first. */
 export const FIX_INPUT = 20
 /** A stored object is not what it must be. */
