@@ -169,7 +169,7 @@ export async function explainKey(table: Table, key: Readonly<Record<string, Part
       const sequence = values._sequence as string | null
       const updatedAt = values._updated_at as bigint | null
       rows.push({
-        partition: partitionPath(spec, file.stored.file.partition),
+        partition: partitionPath(spec, files[0]!.file.partition),
         file: storeLocation(file.stored.file.path),
         stream: values._stream as string | null,
         sequence: sequence === null ? null : sequence.slice(2),

@@ -5,7 +5,7 @@
 
 import { type ByteStrings, compareBytes, concatStrings } from '../change/byte-strings.ts'
 import { encodeKeys } from '../change/key-order.ts'
-import { tupleText } from '../change/lines.ts'
+import { tupleOf, tupleText } from '../change/lines.ts'
 import { orderByBytes } from '../change/order-keys.ts'
 import type { Column, Int32Column, PlainColumn } from '../columns/column.ts'
 import { nullColumn } from '../columns/constant.ts'
@@ -29,7 +29,6 @@ import {
   comparePlaces,
   type Place,
   type PlaceRange,
-  tupleOf,
 } from './baseline-rows.ts'
 
 /** Plain data, also as JSON. */

@@ -7,7 +7,7 @@
 import { type ByteStrings, compareBytes, takeStrings } from '../change/byte-strings.ts'
 import { CLEAR, distinctKeys, type KeyGroups } from '../change/fold.ts'
 import { encodeKeys } from '../change/key-order.ts'
-import { type LandedLines, type Lines, tupleText } from '../change/lines.ts'
+import { type LandedLines, type Lines, tupleOf, tupleText } from '../change/lines.ts'
 import { orderByBytes } from '../change/order-keys.ts'
 import { REMOVE } from '../change/scanned-lines.ts'
 import { encodeVersions } from '../change/version.ts'
@@ -25,7 +25,7 @@ import { decodeSingleValue } from '../iceberg/single-value.ts'
 import type { KeyRange } from '../parquet/key-ranges.ts'
 import type { ObjectReader } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
-import { baselineFields, type PlaceRange, tupleOf } from './baseline-rows.ts'
+import { baselineFields, type PlaceRange } from './baseline-rows.ts'
 
 export interface StoredTable {
   readonly store: ObjectReader

@@ -133,3 +133,12 @@ export function tupleText(tuple: readonly PartitionValue[]): string {
     }),
   )
 }
+
+/** The inverse of `tupleText`. */
+export function tupleOf(text: string): PartitionValue[] {
+  return (JSON.parse(text) as unknown[]).map((value) => {
+    const { long, bytes } = Object(value) as { long?: string; bytes?: string }
+    if (long !== undefined) return BigInt(long)
+    return bytes === undefined ? (value as PartitionValue) : new Uint8Array(Buffer.from(bytes, 'hex'))
+  })
+}

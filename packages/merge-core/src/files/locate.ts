@@ -10,19 +10,14 @@ import { encodeKeyPart } from '../change/key-order.ts'
 import { PUT } from '../change/scanned-lines.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import { decodeSingleValue } from '../iceberg/single-value.ts'
-import type { PartitionValue } from '../iceberg/transform.ts'
-import type { NameMapping } from '../parquet/read-footer.ts'
 import type { Field } from '../primitive-type.ts'
+import type { InputFile } from './open-file.ts'
 import { isSmallFile, joinsNeighbour } from './size-files.ts'
 
 /** A live data file with the position-delete files that may apply to it. */
-export interface StoredFile {
+export interface StoredFile extends InputFile {
   readonly file: DataFile
   readonly deletes: readonly DataFile[]
-  /** How columns bind where the file has no field ids. */
-  readonly names: NameMapping
-  /** By field id: what stands for columns that the file lacks, as its partition is of their value. */
-  readonly constants: ReadonlyMap<number, PartitionValue>
 }
 
 export interface MergeTask {

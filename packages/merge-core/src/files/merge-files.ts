@@ -30,9 +30,8 @@ import {
 } from './decide-row-group.ts'
 import { readLatestRows } from './foreign-rows.ts'
 import type { IncomingChanges } from './incoming.ts'
-import type { StoredFile } from './locate.ts'
 import { keyFieldsOf, type MergeContext } from './merge-context.ts'
-import { type OpenFile, openFile, readColumns } from './open-file.ts'
+import { type InputFile, type OpenFile, openFile, readColumns } from './open-file.ts'
 import { readAhead } from './read-ahead.ts'
 import { readStoredRowGroup, rewrittenBytes, rewrittenColumns, type StoredRowGroup } from './rewrite-row-group.ts'
 import { findRows, selectRows } from './select-rows.ts'
@@ -40,7 +39,7 @@ import { groupUnits, joinsNeighbour, type Unit } from './size-files.ts'
 import { FileWriter, nothingCounted, type WriteCounts } from './write-files.ts'
 
 export interface MergeResult extends Readonly<WriteCounts> {
-  readonly removed: readonly DataFile[]
+  readonly removed: readonly Pick<DataFile, 'path'>[]
   readonly added: readonly DataFile[]
   /** What became of each change of the task (incoming.ts), in order. */
   readonly outcomes: Uint8Array
@@ -56,7 +55,7 @@ const DECODED_BYTES_MAX = 16 * 1024 * 1024
 export async function mergeFiles(
   context: MergeContext,
   partition: readonly PartitionValue[],
-  stored: readonly StoredFile[],
+  stored: readonly InputFile[],
   changes: IncomingChanges,
 ): Promise<MergeResult> {
   const files = await Promise.all(stored.map((each) => openFile(context.store, each)))
@@ -103,7 +102,7 @@ async function mergeOrdered(
   if (placed.length === 0) decided.push(insertAll(changes, outcomes))
 
   const writer = new FileWriter(context, partition)
-  const removed: DataFile[] = []
+  const removed: MergeResult['removed'][number][] = []
   for (const sequence of rewrittenSequences(context, files, decided)) {
     removed.push(...sequence.files.map((file) => file.stored.file))
     writer.startSequence(sequence.rows)

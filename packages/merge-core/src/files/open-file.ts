@@ -3,10 +3,12 @@
 import type { Column } from '../columns/column.ts'
 import { constantColumn } from '../columns/constant.ts'
 import { DamagedObjectError } from '../errors.ts'
+import type { DataFile } from '../iceberg/manifest.ts'
+import type { PartitionValue } from '../iceberg/transform.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type ColumnChunk, decodeColumnIndex, decodeOffsetIndex, type RowGroup } from '../parquet/footer.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
-import { bindField, blameFor, type Footer, readFooter } from '../parquet/read-footer.ts'
+import { bindField, blameFor, type Footer, type NameMapping, readFooter } from '../parquet/read-footer.ts'
 import {
   cutRange,
   type FileRange,
@@ -20,10 +22,20 @@ import type { Field } from '../primitive-type.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
 import type { ObjectReader } from '../store/object-store.ts'
 import { storeLocation } from '../store/stored-object.ts'
-import type { StoredFile } from './locate.ts'
+
+/** What must be known of a data file to read it. */
+export interface InputFile {
+  readonly file: Pick<DataFile, 'path' | 'fileBytes'>
+  /** The position-delete files that may apply to it. */
+  readonly deletes: readonly Pick<DataFile, 'path'>[]
+  /** How columns bind where the file has no field ids. */
+  readonly names: NameMapping
+  /** By field id: what stands for columns that the file lacks, as its partition is of their value. */
+  readonly constants: ReadonlyMap<number, PartitionValue>
+}
 
 export interface OpenFile {
-  readonly stored: StoredFile
+  readonly stored: InputFile
   readonly source: ByteSource
   readonly footer: Footer
   /** One a row group, in the footer's order; null where the file is not one of ours: nothing is known of its order then. */
@@ -32,7 +44,7 @@ export interface OpenFile {
   readonly pageIndexes: () => Promise<readonly ReadRange[]>
 }
 
-export async function openFile(store: ObjectReader, stored: StoredFile): Promise<OpenFile> {
+export async function openFile(store: ObjectReader, stored: InputFile): Promise<OpenFile> {
   const source = await storeSource(store, storeLocation(stored.file.path))
   const footer = await readFooter(source)
   let pageIndexes: Promise<readonly ReadRange[]> | null = null

@@ -7,7 +7,7 @@ import type { Field } from '../primitive-type.ts'
 import { storeSource } from '../store/byte-source.ts'
 import type { ObjectReader } from '../store/object-store.ts'
 import { storeLocation } from '../store/stored-object.ts'
-import type { StoredFile } from './locate.ts'
+import type { InputFile } from './open-file.ts'
 
 // Reserved field ids of the Iceberg table spec.
 const DELETE_FIELDS: readonly Field[] = [
@@ -16,7 +16,7 @@ const DELETE_FIELDS: readonly Field[] = [
 ]
 
 /** The deleted rows of the file, counted from 0 over its row groups. */
-export async function readPositionDeletes(store: ObjectReader, stored: StoredFile): Promise<ReadonlySet<number>> {
+export async function readPositionDeletes(store: ObjectReader, stored: InputFile): Promise<ReadonlySet<number>> {
   const rows = new Set<number>()
   const path = storeLocation(stored.file.path)
   for (const deletes of stored.deletes) {
