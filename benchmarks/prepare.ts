@@ -15,6 +15,9 @@ export interface Changes {
   readonly expected: { readonly rows: number; readonly checksum: string; readonly changes: number }
 }
 
+/** Whose tables are kept under its name, or that of the table it shares. */
+type Owner = Pick<Contestant, 'name' | 'table'>
+
 const here = import.meta.dirname
 const generator = join(here, 'generate.py')
 const cache = join(cacheFolder, 'bench')
@@ -53,13 +56,13 @@ export function removalLines(table: TableShape, keys: number): string {
 }
 
 /** Where the table of a contestant stands while it is merged into: always here, whatever the workload. */
-export function liveFolder(contestant: Contestant): string {
+export function liveFolder(contestant: Owner): string {
   return join(cache, 'live', tableOf(contestant))
 }
 
 /** Makes the live table fresh from `name`, which `make` makes in place the first time (or again, with `rebuild`). */
 export async function freshTable(
-  contestant: Contestant,
+  contestant: Owner,
   name: string,
   make: (live: string) => Promise<void>,
 ): Promise<void> {
@@ -82,13 +85,13 @@ export function forgetTables(contestant: Contestant): void {
   rmSync(keptTables(contestant), { recursive: true, force: true })
 }
 
-function keptTables(contestant: Contestant): string {
+function keptTables(contestant: Owner): string {
   const sources = join(here, 'contestants')
   const files = readdirSync(sources).filter((file) => file.startsWith(`${tableOf(contestant)}.`))
   return join(folder, 'tables', `${tableOf(contestant)}-${hashOf(files.sort().map((file) => join(sources, file)))}`)
 }
 
-function tableOf({ name, table }: Contestant): string {
+function tableOf({ name, table }: Owner): string {
   return table ?? name
 }
 

@@ -13,7 +13,7 @@ import type { TableShape } from '../workloads.ts'
 import type { BaseData, Contestant, Run } from './contestant.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const PROGRAM = join(ROOT, 'packages/batch-worker/dist/lastwrite.mjs')
+export const PROGRAM = join(ROOT, 'packages/batch-worker/dist/lastwrite.mjs')
 const REPORT_BYTES_MAX = 64 * 1024 * 1024
 const FILE_ROWS = 640_000
 const ROW_GROUP_ROWS = 100_000
@@ -48,13 +48,7 @@ function lastwriteContestant(name: string, options: readonly string[]): Contesta
     table: 'lastwrite',
     async prepare(base, folder) {
       init(base, folder)
-      const { rows, layout, keys, attributes } = base
-      const table: TableShape = { rows, layout, keys, columns: attributes.length }
-      for (let first = 0; first < rows; first += CHUNK_ROWS) {
-        const lines = rowLines(table, first, Math.min(CHUNK_ROWS, rows - first))
-        merge(folder, lines)
-        rmSync(lines, { recursive: true })
-      }
+      await mergeRows(base, async (lines) => merge(folder, lines))
       await removeOldFiles(folder)
     },
     command: (folder, landing, threads) => mergeRun(folder, landing, threads, options),
@@ -69,6 +63,19 @@ function lastwriteContestant(name: string, options: readonly string[]): Contesta
     async versions() {
       return { node: process.versions.node }
     },
+  }
+}
+
+/** Merges all rows, as change lines, some commits after another. */
+export async function mergeRows(
+  { rows, layout, keys, attributes }: BaseData,
+  merge: (lines: string) => Promise<unknown>,
+): Promise<void> {
+  const table: TableShape = { rows, layout, keys, columns: attributes.length }
+  for (let first = 0; first < rows; first += CHUNK_ROWS) {
+    const lines = rowLines(table, first, Math.min(CHUNK_ROWS, rows - first))
+    await merge(lines)
+    rmSync(lines, { recursive: true })
   }
 }
 

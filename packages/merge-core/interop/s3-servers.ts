@@ -30,16 +30,17 @@ export type ServerName = 'versitygw' | 'ministack'
 const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'testsecret' }
 const START_MS_MAX = 60_000
 
-export async function startS3(name: ServerName): Promise<S3Server> {
+/** @param kept where versitygw's objects lie and stay; a folder that goes with the server by default */
+export async function startS3(name: ServerName, kept?: string): Promise<S3Server> {
   const port = await freePort()
-  const folder = mkdtempSync(join(tmpdir(), 'lastwrite-s3-'))
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'lastwrite-s3-'))
   const child = name === 'versitygw' ? startVersitygw(port, folder) : startMinistack(port)
   const running = runningProcess(child)
   const endpoint = `http://127.0.0.1:${port}`
   await answering(endpoint, running)
   return s3At(endpoint, CREDENTIALS, async () => {
     await running.stop()
-    rmSync(folder, { recursive: true })
+    if (kept === undefined) rmSync(folder, { recursive: true })
   })
 }
 
@@ -118,8 +119,8 @@ export function describeWithServers(parts: readonly PartName[], name: string, bo
 
 function startVersitygw(port: number, folder: string): ChildProcess {
   const [objects, versions] = [join(folder, 'objects'), join(folder, 'versions')]
-  mkdirSync(objects)
-  mkdirSync(versions)
+  mkdirSync(objects, { recursive: true })
+  mkdirSync(versions, { recursive: true })
   const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--versioning-dir', versions, objects]
   const env = {
     ...process.env,
