@@ -5,14 +5,13 @@ import type { Column } from '../columns/column.ts'
 import { columnBytes } from '../columns/column-bytes.ts'
 import { sliceRows } from '../columns/gather.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
-import { encodeSingleValue } from '../iceberg/single-value.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { invariant } from '../invariant.ts'
-import { type AssembledFile, assembleFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
+import { assembleFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
-import { fileStatistics } from '../parquet/statistics.ts'
 import { type ChunkSource, type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
+import { dataFileOf } from './data-file.ts'
 import type { MergeContext } from './merge-context.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
 import { isFull, splitRows } from './size-files.ts'
@@ -144,43 +143,10 @@ export class FileWriter {
       keyValueMetadata: [keyRangesEntry(this.#keyRanges)],
     })
     const path = await this.#context.createFile(file.parts)
-    this.added.push(this.#dataFile(path, file))
+    this.added.push(dataFileOf(this.#context, this.#partition, { ...file, path, records: file.rows }))
     this.#groups = []
     this.#keyRanges = []
     this.#bytes = 0
     this.#rows = 0
-  }
-
-  #dataFile(path: string, file: AssembledFile): DataFile {
-    const statistics = fileStatistics(file.footer, this.#context.fields)
-    const columnBytes = new Map<number, number>()
-    const valueCounts = new Map<number, number>()
-    const nullCounts = new Map<number, number>()
-    const lowerBounds = new Map<number, Uint8Array>()
-    const upperBounds = new Map<number, Uint8Array>()
-    for (const field of this.#context.fields) {
-      const column = statistics.get(field.id)!
-      columnBytes.set(field.id, column.columnBytes)
-      valueCounts.set(field.id, column.values)
-      if (column.nulls !== null) nullCounts.set(field.id, column.nulls)
-      if (column.lower !== null) lowerBounds.set(field.id, encodeSingleValue(field.type, column.lower))
-      if (column.upper !== null) upperBounds.set(field.id, encodeSingleValue(field.type, column.upper))
-    }
-    return {
-      content: 0,
-      path,
-      format: 'PARQUET',
-      partition: [...this.#partition],
-      records: file.rows,
-      fileBytes: file.fileBytes,
-      columnBytes,
-      valueCounts,
-      nullCounts,
-      lowerBounds,
-      upperBounds,
-      splitOffsets: file.splitOffsets,
-      equalityIds: [],
-      sortOrderId: this.#context.sortOrderId,
-    }
   }
 }
