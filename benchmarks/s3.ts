@@ -31,7 +31,7 @@ await withLock(benchLock, async () => {
     await freshTable(lastwriteNoFsync, rows, (live) => lastwriteNoFsync.prepare(base, live))
     const local = await merge(join(localFolder, 'orders'), landing)
     await freshTable(served, `${rows}-${changesName(workload.changes)}`, fillServer)
-    const [bucket] = readdirSync(join(servedFolder, 'objects'))
+    const bucket = readdirSync(join(servedFolder, 'objects')).find((name) => name.startsWith('lastwrite-'))
     const server = await startS3('versitygw', servedFolder)
     const s3 = await merge(`s3://${bucket}/orders`, `s3://${bucket}/landing`, server).finally(() => server.stop())
     console.log(`turn ${turn}: local ${local.said}\n        S3    ${s3.said}`)
