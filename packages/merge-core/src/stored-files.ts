@@ -70,7 +70,10 @@ function refuseUnsupported(live: LiveFiles, { 'spec-id': specId }: PartitionSpec
 }
 
 /** The columns whose value is that of the partition, by field id: files of Hive tables leave them out. */
-function constantsOf({ fields }: PartitionSpec, partition: readonly PartitionValue[]): Map<number, PartitionValue> {
+export function constantsOf(
+  { fields }: PartitionSpec,
+  partition: readonly PartitionValue[],
+): Map<number, PartitionValue> {
   return new Map(
     fields.flatMap(({ transform, 'source-id': id }, i) =>
       transform === 'identity' ? [[id, partition[i]!] as const] : [],

@@ -22,7 +22,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   export: ['change', 'store'],
   replay: ['change', 'protected/quarantine.ts', 'store', 'table-state.ts', 'type table.ts'],
   baseline: ['columns', 'parquet', 'change', 'files', 'export', 'iceberg', 'store', 'type landing'],
-  threads: ['files', 'landing', 'baseline', 'type change', 'type iceberg', 'type store'],
+  threads: ['files', 'landing', 'baseline', 'store/stoppable.ts', 'type change', 'type iceberg', 'type store'],
+  shards: [
+    ...['columns', 'parquet', 'change', 'files', 'landing', 'iceberg', 'store', 'type threads'],
+    ...['stored-files.ts', 'task-identity.ts', 'table-state.ts', 'type table.ts'],
+  ],
   verify: [
     ...['columns', 'change', 'files', 'baseline', 'export', 'landing', 'protected', 'store', 'type iceberg'],
     ...['stored-files.ts', 'table-state.ts', 'type table.ts'],
