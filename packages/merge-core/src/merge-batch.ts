@@ -4,7 +4,6 @@
 // lost race exactly those tasks are merged again whose files, tombstones or changes have moved.
 // Changes of a damaged file are deferred: all lines of their keys are taken out, in every partition, and the rest is folded again.
 
-import { createHash } from 'node:crypto'
 import pMap from 'p-map'
 import {
   APPLIED,
@@ -25,7 +24,6 @@ import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
 import { ABSENT, INSERTED, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
 import { locate, type MergeTask } from './files/locate.ts'
-import type { TableLayout } from './files/merge-context.ts'
 import { type MergeResult, nothingWritten } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch, taskChanges } from './fold-batch.ts'
 import { defaultSpec } from './iceberg/metadata.ts'
@@ -39,14 +37,15 @@ import { createObject } from './store/stored-object.ts'
 import { loadFiles, type StoredFiles, tableLayoutOf } from './stored-files.ts'
 import type { Table } from './table.ts'
 import type { TableState } from './table-state.ts'
+import { taskIdentity } from './task-identity.ts'
 import type { Workers } from './threads/workers.ts'
 
 export interface PartitionTask extends MergeTask {
   readonly partition: readonly PartitionValue[]
 }
 
-/** Results of the tasks of one batch by identity. */
-export type TaskResults = Map<string, MergeResult>
+/** What became of tasks, by their identity: the result, or the damaged file that the task needs. */
+export type TaskResults = Map<string, MergeResult | DamagedObjectError>
 
 export interface MergedBatch {
   readonly batch: GroupedBatch
@@ -114,9 +113,9 @@ async function mergeTasks(
   return pMap(
     tasks,
     async (task) => {
-      const identity = taskIdentity(layout, task, folded)
+      const identity = taskIdentity(layout, task, batch, folded)
       const outcome = known.get(identity) ?? (await mergeTask(task))
-      if (!(outcome instanceof DamagedObjectError)) known.set(identity, outcome)
+      known.set(identity, outcome)
       hooks.onTask(++done, tasks.length)
       return outcome
     },
@@ -189,26 +188,6 @@ function fileCreator(table: Table, state: TableState, fileNames: string): FileCr
     await createObject(table.environment.store, path, parts)
     return path
   }
-}
-
-/** What a task's result depends on: the columns, the partition, the files with their deletes, the changes by their lines. */
-function taskIdentity(layout: TableLayout, task: PartitionTask, { fold: { changes }, expiries }: FoldedBatch): string {
-  const { from, to } = task
-  const { starts, bytes } = expiries.expiryVersions
-  const hash = createHash('sha256')
-  hash.update(
-    JSON.stringify([
-      layout.fields,
-      tupleText(task.partition),
-      task.files.map(({ file, deletes }) => [file.path, deletes.map(({ path }) => path)]),
-      to - from,
-    ]),
-  )
-  hash.update(changes.operation.subarray(from, to))
-  hash.update(changes.line.subarray(from, to))
-  hash.update(expiries.expiryMicros.subarray(from, to))
-  hash.update(bytes.subarray(starts[from]!, starts[to]!))
-  return hash.digest('hex')
 }
 
 function deferKeys(groups: KeyGroups, changes: FoldedChanges, { from, to }: MergeTask, excluded: Uint8Array): void {
