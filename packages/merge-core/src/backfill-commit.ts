@@ -34,6 +34,13 @@ export interface CommitRanges {
   readonly lines: readonly LandedLines[]
 }
 
+export interface BackfilledTable {
+  /** Of which nothing goes on once the run is stopped. */
+  readonly table: Table
+  /** The same for a commit that has begun. */
+  readonly lasting: Table
+}
+
 export interface RangeCommit {
   /** Null where nothing had to be committed. */
   readonly snapshot: bigint | null
@@ -99,7 +106,7 @@ function progressText(
 
 /** Merges the rows and commits them; null where another process has done so. */
 export async function bringIn(
-  table: Table,
+  { table, lasting }: BackfilledTable,
   baseline: Baseline,
   commit: CommitRanges,
   workers: Workers,
@@ -112,7 +119,7 @@ export async function bringIn(
   const attempts: RangeCommit[] = []
   let known: TaskResults = new Map()
   return untilCommitted(table, async (attempt) => {
-    const state = await loadState(table)
+    const state = await loadState(lasting)
     checkAdmission(baseline, state)
     const { metadata } = state.loaded
     const made = attempts.find(({ snapshot }) => snapshotById(metadata, snapshot!) !== null)
@@ -130,7 +137,7 @@ export async function bringIn(
     // Nothing is lost: the ranges are merged once the file is mended.
     if (merged.damaged.length > 0) throw merged.damaged[0]
     return timed('commit', () =>
-      commitMerged(table, state, baseline, merged, commit, { commitId, attempt, startedMs }, attempts),
+      commitMerged(lasting, state, baseline, merged, commit, { commitId, attempt, startedMs }, attempts),
     )
   })
 }

@@ -9,16 +9,18 @@
 // commits; what they bring and what the baseline holds is weighed by version, as ever.
 
 import pMap from 'p-map'
-import { bringIn, type RangeCommit, raiseFloor } from './backfill-commit.ts'
+import { type BackfilledTable, bringIn, type RangeCommit, raiseFloor } from './backfill-commit.ts'
 import { unfinishedBackfill } from './backfill-progress.ts'
 import { type BackfillReport, emptyBackfillReport } from './backfill-report.ts'
 import { type BackfillSource, type Baseline, checkAdmission, describeBaseline } from './backfill-source.ts'
 import { planCommits, type StagedBaseline, splitFiles, stagingOf } from './backfill-staging.ts'
 import { planId, type RangePlan } from './baseline/plan-ranges.ts'
 import type { LandedLines } from './change/lines.ts'
+import { TryAgainError } from './errors.ts'
 import { addMisfits } from './report.ts'
 import { meteredStore } from './store/metered.ts'
 import type { ObjectStore } from './store/object-store.ts'
+import { isStop, stoppable, stopReason } from './store/stoppable.ts'
 import type { Table } from './table.ts'
 import { loadState } from './table-state.ts'
 import { inThisThread, type Workers } from './threads/workers.ts'
@@ -29,6 +31,8 @@ export type BackfillProgressStep =
 
 export interface BackfillOptions {
   readonly onProgress?: (progress: BackfillProgressStep) => void
+  /** Aborted to stop the run: a commit that has begun is finished, the next run goes on behind it. */
+  readonly signal?: AbortSignal | undefined
   /** Threads that split files and merge ranges. Default 1: the calling one. */
   readonly threads?: number
   /** What the process may take, in bytes. Default 512 MiB. */
@@ -53,15 +57,18 @@ const RANGE_FACTOR = 12
  * Brings an export, or Parquet files, into the table. Run again after a kill, it goes on where it was; run again when it is done, it
  * changes nothing.
  * @throws InputError where the source is not one for this table, or comes too late for it; DamagedObjectError where a file of it, or of the
- *   table, is not what it must be; TryAgainError where nothing more could be committed
+ *   table, is not what it must be; TryAgainError where nothing more could be committed, or the run was stopped
  */
 export async function backfillTable(
   given: Table,
   source: BackfillSource,
   options: BackfillOptions = {},
 ): Promise<BackfillReport> {
-  const { store, traffic } = meteredStore(given.environment.store)
-  const environment = { ...given.environment, store }
+  const metered = meteredStore(given.environment.store)
+  const { traffic } = metered
+  const lasting = { ...given, environment: { ...given.environment, store: metered.store } }
+  const environment = stoppable(lasting.environment, options.signal)
+  const { store } = environment
   const table = { ...given, environment }
   const startMs = environment.nowMs()
   const { threads = 1, onProgress } = options
@@ -77,15 +84,19 @@ export async function backfillTable(
   }
   const staging = stagingOf(environment, state.stateFolder, baseline)
   const onFile = (done: number, total: number) => onProgress?.({ step: 'split', done, total, unit: 'files' })
-  const staged = await withWorkers(store, threads, (workers) =>
-    timed('split', () => splitFiles(staging, baseline, workers, onFile)),
-  )
-  const plan = await planCommits(staging, staged, rangeBytes(options), threads)
-  await withWorkers(store, threads, (workers) =>
-    mergeRanges({ table, baseline, staged, plan, workers, report, timed, onProgress }),
-  )
-  report.source.items = staged.rows
-  addMisfits(report.misfits, staged.misfits)
+  try {
+    const staged = await withWorkers(store, options, (workers) =>
+      timed('split', () => splitFiles(staging, baseline, workers, onFile)),
+    )
+    const plan = await planCommits(staging, staged, rangeBytes(options), threads)
+    await withWorkers(store, options, (workers) =>
+      mergeRanges({ table, lasting, baseline, staged, plan, workers, report, timed, onProgress }),
+    )
+    report.source.items = staged.rows
+    addMisfits(report.misfits, staged.misfits)
+  } catch (error) {
+    throw isStop(options.signal, error) ? stoppedAt(report, options.signal) : error
+  }
   report.seconds.total = (environment.nowMs() - startMs) / 1000
   const { requests, ...bytes } = traffic
   Object.assign(report.bytes, bytes)
@@ -94,11 +105,20 @@ export async function backfillTable(
   return report
 }
 
+function stoppedAt({ commits: { before, made, total } }: BackfillReport, signal: AbortSignal): TryAgainError {
+  const stands = total === 0 ? 'files that were split stay so' : `${before + made} of ${total} commits stand`
+  return new TryAgainError(`${stopReason(signal)}; ${stands}, run the same command again and it goes on there`)
+}
+
 /** Threads of their own for each stage: what one leaves in memory goes with its threads. */
-async function withWorkers<T>(store: ObjectStore, threads: number, work: (workers: Workers) => Promise<T>): Promise<T> {
+async function withWorkers<T>(
+  store: ObjectStore,
+  { threads = 1, signal }: BackfillOptions,
+  work: (workers: Workers) => Promise<T>,
+): Promise<T> {
   if (threads === 1) return work(inThisThread(store, false))
   const { threadPool } = await import('./threads/pool.ts')
-  const pool = threadPool(store, { threads })
+  const pool = threadPool(store, { threads, signal })
   try {
     return await work(pool)
   } finally {
@@ -118,8 +138,7 @@ function rangeBytes(options: BackfillOptions): number {
   return options.rangeBytes ?? shareBytes(options, RANGE_FACTOR)
 }
 
-interface Merging {
-  readonly table: Table
+interface Merging extends BackfilledTable {
   readonly baseline: Baseline
   readonly staged: StagedBaseline
   readonly plan: RangePlan
@@ -130,7 +149,7 @@ interface Merging {
 }
 
 async function mergeRanges(merging: Merging): Promise<void> {
-  const { table, baseline, plan, workers, report, timed, onProgress } = merging
+  const { table, lasting, baseline, plan, workers, report, timed, onProgress } = merging
   const total = plan.length
   const { loaded, floor } = await loadState(table)
   const begun = unfinishedBackfill(loaded.metadata)
@@ -139,14 +158,14 @@ async function mergeRanges(merging: Merging): Promise<void> {
   const before = begun?.plan === id ? begun.done : 0
   Object.assign(report.commits, { before, total })
   if (baseline.overrulesBefore !== null && begun === null && (floor ?? -1) < baseline.overrulesBefore) {
-    const snapshot = await timed('commit', () => raiseFloor(table, baseline, { plan: id, total }))
+    const snapshot = await timed('commit', () => raiseFloor(lasting, baseline, { plan: id, total }))
     report.snapshot = snapshot === null ? null : Number(snapshot)
   }
   for (let number = before; number < total; number++) {
     onProgress?.({ step: 'merge', done: number, total, unit: 'commits' })
     const lines = await timed('read', () => readLines(merging, number))
     const ranges = { ranges: plan[number]!, plan: id, number, total, lines }
-    const commit = await bringIn(table, baseline, ranges, workers, timed)
+    const commit = await bringIn({ table, lasting }, baseline, ranges, workers, timed)
     if (commit !== null) addToReport(report, commit)
   }
 }

@@ -28,6 +28,7 @@ import { type LedgerCache, readLedger } from './protected/ledger.ts'
 import { addCommit, addUncommitted, emptyReport, type MergeReport } from './report.ts'
 import { meteredStore, type Traffic } from './store/metered.ts'
 import type { ListedObject } from './store/object-store.ts'
+import { isStop, stoppable, stopReason } from './store/stoppable.ts'
 import type { Table } from './table.ts'
 import type { TableDefinition } from './table-definition.ts'
 import { loadState, type TableState, wholeListingsOf } from './table-state.ts'
@@ -42,6 +43,8 @@ export type MergeProgress =
 
 export interface MergeOptions {
   readonly onProgress?: (progress: MergeProgress) => void
+  /** Aborted to stop the run: a commit that has begun is finished, all else left to the next run. */
+  readonly signal?: AbortSignal | undefined
   /** Threads that read landing objects and merge files. Default 1: the calling one. */
   readonly threads?: number
   /** Whether they start for little work too, for which the calling one is faster. Default false. */
@@ -73,7 +76,7 @@ const THREAD_ROWS_MIN = 3_000_000
 /**
  * Merges the landing objects under the prefixes (`s3://bucket/landing/`, `file:///landing/`) that the table's ledger does not know.
  * Bad lines and broken objects are quarantined, unreadable objects skipped, changes to a damaged data file deferred: the report says
- * so, and its `exitCode` is the worker's.
+ * so, and its `exitCode` is the worker's. So it is with a run that was stopped.
  * @throws TryAgainError, InputError, DamagedObjectError where nothing more could be committed
  */
 export async function mergeLanding(
@@ -94,6 +97,9 @@ export async function mergeLanding(
     const isAllMerged = run.skipped.length === 0 && run.report.damaged.length === 0
     if (whole.size > 0 && isAllMerged) await timed(run, 'commit', () => noteListing(run.table, first, whole))
     await handOverProfiles(run)
+  } catch (error) {
+    if (!isStop(options.signal, error)) throw error
+    run.stopped = stopReason(options.signal)
   } finally {
     await run.pool?.close()
   }
@@ -101,7 +107,10 @@ export async function mergeLanding(
 }
 
 interface Run {
+  /** Of which nothing goes on once the run is stopped. */
   readonly table: Table
+  /** The same for what is finished all the same. */
+  readonly lasting: Table
   readonly options: MergeOptions
   readonly landing: readonly string[]
   readonly report: MergeReport
@@ -110,6 +119,8 @@ interface Run {
   /** Listed and not yet taken up. */
   objects: readonly ListedObject[]
   readonly skipped: SkippedLanding[]
+  /** Why the run ended before its end. */
+  stopped: string | null
   readonly ledger: LedgerCache
   /** Known once a state was loaded; it never changes. */
   stateFolder: string | null
@@ -122,9 +133,11 @@ interface Run {
 
 function startRun(table: Table, landing: readonly string[], options: MergeOptions): Run {
   const { store, traffic } = meteredStore(table.environment.store)
-  const environment = { ...table.environment, store }
+  const lasting = { ...table, environment: { ...table.environment, store } }
+  const environment = stoppable(lasting.environment, options.signal)
   return {
     table: { ...table, environment },
+    lasting,
     options,
     landing,
     report: emptyReport(table.definition.table, table.location),
@@ -132,10 +145,11 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
     startMs: environment.nowMs(),
     objects: [],
     skipped: [],
+    stopped: null,
     ledger: new Map(),
     stateFolder: null,
     metadata: null,
-    here: inThisThread(store, (options.threads ?? 1) > 1),
+    here: inThisThread(environment.store, (options.threads ?? 1) > 1),
     pool: null,
   }
 }
@@ -147,11 +161,11 @@ async function handOverProfiles({ options: { onProfile }, pool }: Run): Promise<
 
 /** This thread, or where there is `much` to do the pool. */
 async function workersFor(run: Run, much: boolean): Promise<Workers> {
-  const { threads = 1, eagerThreads = false, onProfile } = run.options
+  const { threads = 1, eagerThreads = false, onProfile, signal } = run.options
   if (threads === 1 || !(much || eagerThreads)) return run.here
   if (run.pool === null) {
     const { threadPool } = await import('./threads/pool.ts')
-    run.pool = threadPool(run.table.environment.store, { threads, profile: onProfile !== undefined })
+    run.pool = threadPool(run.table.environment.store, { threads, profile: onProfile !== undefined, signal })
   }
   return run.pool
 }
@@ -246,7 +260,7 @@ function leastBytes({ objectBytes }: ListedObject): number {
 
 /** Merges and commits a batch; after a lost race again from the table's new state, with the task results that still hold. */
 async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
-  const { table } = run
+  const { table, lasting } = run
   const { environment } = table
   const commitId = environment.uuid()
   const startedMs = environment.nowMs()
@@ -254,7 +268,7 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
   const attempts: CommitAttempt[] = []
   let batch = taken
   return untilCommitted(table, async (attempt) => {
-    const state = await timed(run, 'plan', () => loadState(table))
+    const state = await timed(run, 'plan', () => loadState(lasting))
     run.metadata = state.loaded.metadata
     const made = findCommit(state, attempts)
     if (made !== null) return addCommit(run.report, made.report)
@@ -269,7 +283,7 @@ async function commitBatch(run: Run, taken: GroupedBatch): Promise<void> {
     })
     run.options.onProgress?.({ step: 'commit', attempt })
     const committed = await timed(run, 'commit', () =>
-      commitMerge(table, state, merged, { commitId, attempt, startedMs }),
+      commitMerge(lasting, state, merged, { commitId, attempt, startedMs }),
     )
     if (committed.outcome === 'nothing') return addUncommitted(run.report, committed.attempt.report)
     if (committed.outcome === 'lost') {
@@ -297,8 +311,8 @@ async function stillToMerge(run: Run, state: TableState, batch: GroupedBatch): P
 }
 
 async function finishRun(run: Run): Promise<MergeReport> {
-  const { report, traffic, table } = run
-  const { nowMs, store } = table.environment
+  const { report, traffic, lasting } = run
+  const { nowMs, store, peakMemoryBytes } = lasting.environment
   report.objects.skipped.push(...run.skipped.map(({ object, reason }) => ({ object: object.path, reason })))
   report.seconds.total = (nowMs() - run.startMs) / 1000
   for (const step of Object.keys(report.seconds) as (keyof MergeReport['seconds'])[]) {
@@ -310,7 +324,7 @@ async function finishRun(run: Run): Promise<MergeReport> {
   Object.assign(report.bytes, bytes)
   Object.assign(report.requests, requests)
   report.superseded = run.metadata === null ? null : supersededStorage(run.metadata)
-  report.peakMemoryBytes = table.environment.peakMemoryBytes?.() ?? null
+  report.peakMemoryBytes = peakMemoryBytes?.() ?? null
   if (report.commits.length > 0) {
     // For people alone: the commits stand whether it is written or not.
     const text = Buffer.from(JSON.stringify(report, null, 1))
@@ -320,16 +334,18 @@ async function finishRun(run: Run): Promise<MergeReport> {
 }
 
 /** What is worst decides: a damaged object, then input to fix, then what another run will do. */
-function exitCodeOf({ report, skipped }: Run): MergeReport['exitCode'] {
+function exitCodeOf({ report, skipped, stopped }: Run): MergeReport['exitCode'] {
   if (report.damaged.length > 0) return 21
   if (skipped.some(({ cause }) => cause === 'denied')) return 20
-  return skipped.some(({ cause }) => cause === 'again') ? 10 : 0
+  return stopped !== null || skipped.some(({ cause }) => cause === 'again') ? 10 : 0
 }
 
-function warningsOf({ report, landing, objects, metadata }: Run): string[] {
+function warningsOf({ report, landing, objects, stopped, metadata }: Run): string[] {
   const warnings: string[] = []
+  if (stopped !== null)
+    warnings.push(`${stopped}; ${report.commits.length} commits stand, what they did not take is left for the next run`)
   const { lines, skipped, broken } = { ...report, ...report.objects }
-  if (report.objects.listed === 0 && report.objects.openSince === null)
+  if (stopped === null && report.objects.listed === 0 && report.objects.openSince === null)
     warnings.push(`no object under ${landing.join(', ')}; is the prefix right?`)
   if (lines.quarantined > 0)
     warnings.push(`${lines.quarantined} lines are in quarantine, with their reasons; mend the cause and replay them`)
@@ -349,7 +365,7 @@ function warningsOf({ report, landing, objects, metadata }: Run): string[] {
     )
   if (report.conflicts > 0)
     warnings.push(`${report.conflicts} changes have the version of another change and differ from it`)
-  invariant(objects.length === 0, 'every listed object was taken up')
+  invariant(stopped !== null || objects.length === 0, 'every listed object was taken up')
   return warnings
 }
 

@@ -1,80 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { createTable, type MergeOptions, mergeLanding, openTable, parseTableDefinition } from '../src/index.ts'
-import { type Fault, type MemoryStore, memoryStore } from '../src/store/memory.ts'
-import { arrivalsOf, type LandedObject, type TableSpec } from './change-sets.ts'
-import { handTable, line, objectOf } from './hand-changes.ts'
-import { type Cells, expectedRows } from './model.ts'
-import { rowsById } from './read-rows.ts'
+import { createTable, mergeLanding, openTable, parseTableDefinition } from '../src/index.ts'
+import { type Fault, memoryStore } from '../src/store/memory.ts'
+import { arrivalsOf } from './change-sets.ts'
+import { byKey, rowsOf, scenarios, stand, standing } from './merge-scenarios.ts'
+import { expectedRows } from './model.ts'
 import { LOCATION, ledger } from './stored-table.ts'
-import {
-  createTestTable,
-  environmentOver,
-  expectLedger,
-  expectOnlyCreated,
-  expectSortedAndDisjoint,
-  inOrder,
-  LANDING,
-  land,
-  storedRows,
-} from './table-run.ts'
-
-const byRegion = handTable(['identity(region)'], { row_group_rows: 2 })
-const byKey = handTable(['bucket(pk, 2)'], { row_group_rows: 2 })
-
-const stand = (spec: TableSpec) =>
-  objectOf(
-    'stand.ndjson',
-    ['a', 'b', 'c', 'd', 'e'].map((pk, i) => line(spec, { pk, sequence: 1, to: i % 2 === 0 ? 'A' : 'B' })),
-  )
-
-const scenarios: readonly {
-  name: string
-  spec: TableSpec
-  before: LandedObject[]
-  landing: LandedObject[]
-  options?: MergeOptions
-}[] = [
-  {
-    name: 'the first merge into an empty table',
-    spec: byKey,
-    before: [],
-    landing: [stand(byKey)],
-  },
-  {
-    name: 'a merge of inserts, changes, a move and removals into files that stand',
-    spec: byRegion,
-    before: [stand(byRegion)],
-    landing: [
-      objectOf('one.ndjson', [
-        line(byRegion, { pk: 'a', sequence: 2, from: 'A', to: 'A' }),
-        line(byRegion, { pk: 'b', sequence: 2, from: 'B', to: 'A' }),
-        line(byRegion, { pk: 'x', sequence: 7, from: 'A' }),
-      ]),
-      objectOf('two.ndjson', [
-        line(byRegion, { pk: 'c', sequence: 2, from: 'A' }),
-        line(byRegion, { pk: 'f', sequence: 2, to: 'C' }),
-        line(byRegion, { pk: 'x', sequence: 6, to: 'A' }),
-        { text: '{"half', change: null, class: 'quarantined' },
-      ]),
-    ],
-  },
-  {
-    name: 'a merge that commits each landing object',
-    spec: byKey,
-    before: [stand(byKey)],
-    landing: [
-      objectOf('one.ndjson', [line(byKey, { pk: 'a', sequence: 2, from: 'A', to: 'A' })]),
-      objectOf('two.ndjson', [line(byKey, { pk: 'a', sequence: 3, from: 'A' })]),
-    ],
-    options: { commitBytes: 1 },
-  },
-  {
-    name: 'a merge that only makes tombstones',
-    spec: byKey,
-    before: [stand(byKey)],
-    landing: [objectOf('one.ndjson', [line(byKey, { pk: 'x', sequence: 7, from: 'A' })])],
-  },
-]
+import { environmentOver, expectLedger, expectOnlyCreated, inOrder, LANDING, land } from './table-run.ts'
 
 const UNKNOWN: Fault = { kind: 'fail', failure: { kind: 'unknown', cause: new Error('reset before it acted') } }
 const THROTTLED: Fault = { kind: 'fail', failure: { kind: 'throttled', cause: new Error('slow down') } }
@@ -92,28 +23,14 @@ const faults: readonly { name: string; faultOf: (call: number) => Fault }[] = [
 /** The errors that a broken call may end a run with; any other is a defect. */
 const EXPECTED_ERRORS = ['SimulatedCrash', 'TryAgainError']
 
-async function rowsOf(spec: TableSpec, store: MemoryStore): Promise<[string, Cells][]> {
-  const files = await storedRows(spec, store)
-  expectSortedAndDisjoint(spec, files)
-  return inOrder(rowsById(spec, files))
-}
-
-describe.each(scenarios)('$name', ({ spec, before, landing, options = {} }) => {
+describe.each(scenarios)('$name', (scenario) => {
+  const { spec, before, landing, options = {} } = scenario
   const rowsAfter = inOrder(expectedRows(arrivalsOf([before, landing])))
-
-  async function start(): Promise<MemoryStore> {
-    const store = memoryStore()
-    const table = await createTestTable(spec, environmentOver(store))
-    await land(store, before)
-    await mergeLanding(table, [LANDING])
-    await land(store, landing)
-    return store
-  }
 
   it.each(faults)(
     'is whole, or not there, when $name, at every call; and the next run completes it',
     async ({ faultOf }) => {
-      const stands = await start()
+      const stands = await standing(scenario)
       const untouched = stands.clone()
       await mergeLanding(await openTable(LOCATION, environmentOver(untouched, 2)), [LANDING], options)
       expect(untouched.calls).toBeGreaterThan(5)

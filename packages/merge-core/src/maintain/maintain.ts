@@ -1,9 +1,15 @@
 // The daily job: expire, purge and clean by the table's settings.
 
+import { stoppable } from '../store/stoppable.ts'
 import type { Table } from '../table.ts'
 import { type CleanReport, cleanTable } from './clean.ts'
 import { type ExpireOptions, type ExpireReport, expireSnapshots } from './expire.ts'
 import { type PurgeReport, purgeTable } from './purge.ts'
+
+export interface MaintainOptions extends ExpireOptions {
+  /** Aborted to stop the run. */
+  readonly signal?: AbortSignal | undefined
+}
 
 export interface MaintainReport {
   readonly expire: ExpireReport
@@ -14,10 +20,11 @@ export interface MaintainReport {
 
 /** @throws what the three throw; what was done before stands */
 export async function maintainTable(
-  table: Table,
+  given: Table,
   landing: readonly string[],
-  options: ExpireOptions = {},
+  options: MaintainOptions = {},
 ): Promise<MaintainReport> {
+  const table = { ...given, environment: stoppable(given.environment, options.signal) }
   const expire = await expireSnapshots(table, options)
   const purge = landing.length === 0 ? null : await purgeTable(table, landing, options)
   const clean = await cleanTable(table, options)

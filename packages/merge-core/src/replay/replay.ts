@@ -14,6 +14,7 @@ import { quarantineEntry } from '../protected/quarantine.ts'
 import { storeSource } from '../store/byte-source.ts'
 import { type LineBlock, lineBlocks } from '../store/line-blocks.ts'
 import type { ListedObject, ObjectStore } from '../store/object-store.ts'
+import { stoppable } from '../store/stoppable.ts'
 import { failureError } from '../store/stored-object.ts'
 import type { Table } from '../table.ts'
 import { loadState } from '../table-state.ts'
@@ -38,6 +39,8 @@ export interface ReplayOptions {
   readonly acceptBelowWatermark?: boolean
   readonly dryRun?: boolean
   readonly onProgress?: (progress: ReplayProgress) => void
+  /** Aborted to stop the run. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface ReplayProgress {
@@ -80,7 +83,7 @@ const LINE_BYTES_MAX = 64 * 1024 * 1024
  *   written again
  */
 export async function replay(table: Table, options: ReplayOptions): Promise<ReplayReport> {
-  const { store } = table.environment
+  const { store } = stoppable(table.environment, options.signal)
   const state = await loadState(table)
   const { dryRun = false, acceptBelowWatermark = false } = options
   const settings = { definition: state.definition, acceptBelowWatermark }

@@ -21,9 +21,9 @@ export function meteredStore(store: ObjectStore): { readonly store: ObjectStore;
         if (result.kind === 'ok') traffic.read += result.bytes.length
         return result
       },
-      async put(path, content, mode) {
+      async put(path, content, mode, options) {
         traffic.requests.put++
-        const result = await store.put(path, content, mode)
+        const result = await store.put(path, content, mode, options)
         if (result.kind !== 'ok') return result
         if (content instanceof Uint8Array) traffic.written += content.length
         else {

@@ -53,6 +53,11 @@ export interface ListedObject {
   readonly modifiedMs: number
 }
 
+export interface PutOptions {
+  /** Aborted where the caller has let the call go: an object that is sent in parts is given up, and its parts with it. */
+  readonly signal?: AbortSignal
+}
+
 export interface ListOptions {
   /** Starts with the prefix. */
   readonly after?: string
@@ -80,7 +85,12 @@ export interface ObjectStore {
    * the caller's own.
    */
   get(path: string, options?: { readonly range?: ByteRange; readonly etag?: string }): Promise<GetResult>
-  put(path: string, content: Uint8Array | readonly ObjectPart[], mode: PutMode): Promise<PutResult>
+  put(
+    path: string,
+    content: Uint8Array | readonly ObjectPart[],
+    mode: PutMode,
+    options?: PutOptions,
+  ): Promise<PutResult>
   /**
    * Every object whose location starts with `prefix`, in ascending byte order; with `after`, only those behind that location. Nothing
    * there is an empty list.

@@ -46,6 +46,7 @@ import type {
   ObjectPart,
   ObjectStore,
   PutMode,
+  PutOptions,
   PutResult,
 } from './object-store.ts'
 import { concurrencyLimit } from './s3/concurrency-limit.ts'
@@ -280,6 +281,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     path: string,
     content: Uint8Array | readonly ObjectPart[],
     mode: PutMode,
+    { signal }: PutOptions,
   ): Promise<PutResult> {
     const address = addressOf(path)
     const parts = content instanceof Uint8Array ? [{ kind: 'bytes' as const, bytes: content }] : content
@@ -294,8 +296,8 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
       traffic.written += objectBytes
       return { kind: 'ok', etag, objectBytes }
     }
-    if (parts.every((part) => part.kind === 'bytes')) return uploadBytes(path, parts, objectBytes, mode)
-    return uploadParts(path, planned, objectBytes, mode)
+    if (parts.every((part) => part.kind === 'bytes')) return uploadBytes(path, parts, objectBytes, mode, signal)
+    return uploadParts(path, planned, objectBytes, mode, signal)
   }
 
   async function uploadBytes(
@@ -303,6 +305,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     parts: readonly (ObjectPart & { kind: 'bytes' })[],
     objectBytes: number,
     mode: PutMode,
+    signal: AbortSignal | undefined,
   ): Promise<PutResult> {
     const upload = new Upload({
       client: uploadClient,
@@ -315,9 +318,15 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
       partSize: S3_LIMITS.uploadBytesMax,
       queueSize: PARTS_AT_ONCE,
     })
-    const etag = tagOf(path, await upload.done())
-    traffic.written += objectBytes
-    return { kind: 'ok', etag, objectBytes }
+    const abort = () => void upload.abort()
+    signal?.addEventListener('abort', abort)
+    try {
+      const etag = tagOf(path, await upload.done())
+      traffic.written += objectBytes
+      return { kind: 'ok', etag, objectBytes }
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
   }
 
   async function uploadParts(
@@ -325,6 +334,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     planned: readonly UploadedPart[],
     objectBytes: number,
     mode: PutMode,
+    signal: AbortSignal | undefined,
   ): Promise<PutResult> {
     if (planned.length > S3_PARTS_MAX) {
       throw new Error(`${path}: ${planned.length} parts, and S3 takes ${S3_PARTS_MAX}; write smaller objects`)
@@ -335,6 +345,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     try {
       const sent = await pMap(planned, (part, index) => sendPart(upload, part, index + 1), {
         concurrency: PARTS_AT_ONCE,
+        ...(signal !== undefined && { signal }),
       })
       const failed = sent.find((part) => 'kind' in part)
       if (failed !== undefined) {
@@ -482,7 +493,7 @@ export function s3Store(settings: S3StoreSettings): ObjectStore {
     traffic,
     unproven: async () => endpoint ?? 'Amazon S3',
     get: (path, options = {}) => orFailure(path, () => getObject(path, options.range, options.etag)),
-    put: (path, content, mode) => orFailure(path, () => putObject(path, content, mode)),
+    put: (path, content, mode, options = {}) => orFailure(path, () => putObject(path, content, mode, options)),
     abandonUploads: (prefix, options) => orFailure(prefix, () => abandonUploads(prefix, options)),
     list: (prefix, options = {}) => orFailure(prefix, () => listObjects(prefix, options)),
     delete: (path) =>

@@ -6,6 +6,7 @@
 import { MessageChannel, type ResourceLimits } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { ObjectReader } from '../store/object-store.ts'
+import { unlessStopped } from '../store/stoppable.ts'
 import { serveTask, type TaskStore } from './task-port.ts'
 import { movable } from './transfer.ts'
 import type { Meeting, Task, ThreadData } from './worker.ts'
@@ -23,13 +24,15 @@ export interface PoolOptions {
   readonly threads: number
   /** Whether each thread profiles itself from its start on. */
   readonly profile?: boolean
+  /** When it is aborted nobody waits for a task any more; the threads go on until they are ended. */
+  readonly signal?: AbortSignal | undefined
   /** Of each thread; V8's by default. */
   readonly resourceLimits?: ResourceLimits
 }
 
 export function threadPool(
   store: ObjectReader,
-  { threads, profile = false, resourceLimits = {} }: PoolOptions,
+  { threads, profile = false, signal, resourceLimits = {} }: PoolOptions,
 ): ThreadPool {
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
@@ -45,7 +48,9 @@ export function threadPool(
     // The outcome comes through the port. A thread that ended without one has died.
     const ended = pool.run({ task: value, port: port2 }, { transferList: [...transferList, port2] })
     try {
-      return await Promise.race([serveTask<Result>(port1, taskStore), ended.then(() => new Promise<never>(() => {}))])
+      return await unlessStopped(signal, () =>
+        Promise.race([serveTask<Result>(port1, taskStore), ended.then(() => new Promise<never>(() => {}))]),
+      )
     } finally {
       port1.close()
     }

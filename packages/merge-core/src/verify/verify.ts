@@ -11,6 +11,7 @@ import { readManifest } from '../export/manifest.ts'
 import { invariant } from '../invariant.ts'
 import { hourInName, listLanding } from '../landing/list-landing.ts'
 import { readLedger } from '../protected/ledger.ts'
+import { stoppable } from '../store/stoppable.ts'
 import { loadFiles } from '../stored-files.ts'
 import type { Table } from '../table.ts'
 import { loadState, snapshotIdOf, type TableState } from '../table-state.ts'
@@ -35,6 +36,8 @@ export interface VerifyOptions {
   /** How many keys a pass takes. Default: by `memoryBytes`. */
   readonly keysAtOnce?: number
   readonly onProgress?: (progress: VerifyProgress) => void
+  /** Aborted to stop the run. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface VerifyProgress {
@@ -71,8 +74,10 @@ const ARRIVAL_S = 25 * 3600
  * @throws InputError where the export is none of this table, or of before what the table still knows; TryAgainError where not all is
  *   merged that may have happened before it
  */
-export async function verifyAgainstExport(table: Table, options: VerifyOptions): Promise<VerifyReport> {
-  const { store } = table.environment
+export async function verifyAgainstExport(given: Table, options: VerifyOptions): Promise<VerifyReport> {
+  const environment = stoppable(given.environment, options.signal)
+  const { store } = environment
+  const table = { ...given, environment }
   const state = await loadState(table)
   const manifest = await readManifest(store, options.against)
   checkExport(state, manifest)

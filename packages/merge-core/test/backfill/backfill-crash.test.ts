@@ -106,6 +106,33 @@ describe.each([
     },
   )
 
+  it('is completed by the next run when it is stopped by its signal, before any call', async () => {
+    const { store: stands, prefix } = await start()
+    const source = sourceOf(prefix, authoritative)
+    const untouched = stands.clone()
+    const { commits } = await run(untouched, source, 2)
+    const said = new Set<string>()
+    for (let number = 1; number <= untouched.calls; number++) {
+      const place = `call ${number}: ${JSON.stringify(untouched.log[number - 1])}`
+      const store = stands.clone()
+      const stop = new AbortController()
+      store.inject({ number, fault: { kind: 'run', before: () => stop.abort(new Error('stopped by a test')) } })
+      const outcome = await run(store, source, 2, { signal: stop.signal }).catch((error: Error) => error)
+      if (outcome instanceof Error) {
+        expect(outcome.name, `${place}: ${outcome.stack}`).toBe('TryAgainError')
+        said.add(outcome.message)
+      }
+      const left = store.clone()
+      const before = JSON.parse((await currentMetadata(left)).properties['lastwrite.backfill'] ?? '{"done":0}').done
+      expect((await run(left, source, 4)).commits.before, place).toBe(before)
+      expect(await rowsOf(left), place).toEqual(rows)
+      expectOnlyCreated(left)
+    }
+    expect(said).toContain(
+      `stopped by a test; 1 of ${commits.total} commits stand, run the same command again and it goes on there`,
+    )
+  })
+
   it('takes in what ticks bring between its commits, and just before each of them', async () => {
     const { store, prefix } = await start()
     let ticks = 0
