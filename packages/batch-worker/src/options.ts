@@ -126,6 +126,31 @@ function parseByteSize(text: string): number {
   return Math.round(Number(digits) * 1024 ** (UNITS.indexOf(unit) + 1))
 }
 
+export interface StopOptions {
+  /** Milliseconds from the start. */
+  readonly deadline?: number
+}
+
+export function deadlineOption(): Option {
+  return new Option(
+    '--deadline <time>',
+    'end with exit code 10 after this time, such as 90s, 10m or 2h; commits made by then stand, one that has begun is finished',
+  )
+    .env('LASTWRITE_DEADLINE')
+    .argParser(parseTime)
+}
+
+const TIME_UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 }
+/** Timers take no more. */
+const TIME_MS_MAX = 2 ** 31 - 1
+
+function parseTime(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([smh])$/.exec(text) ?? []
+  const ms = Math.round(Number(digits) * (TIME_UNITS[unit ?? ''] ?? Number.NaN))
+  if (ms > 0 && ms <= TIME_MS_MAX) return ms
+  throw new InvalidArgumentError('Write a number and s, m or h, such as 10m; 24 days at most.')
+}
+
 export interface WriteOptions {
   /** False: do not wait for the disk. */
   readonly fsync: boolean

@@ -2,12 +2,14 @@ import { type BackfillReport, type BackfillSource, backfillTable, InputError } f
 import { Command, Option } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import {
+  deadlineOption,
   example,
   jsonOption,
   memoryOption,
   noFsyncOption,
   type OutputOptions,
   quietOption,
+  type StopOptions,
   type StoreOptions,
   TABLE_ARGUMENT,
   threadsOption,
@@ -15,9 +17,10 @@ import {
 } from '../options.ts'
 import { breakdown, byteSize, count, counted, print, printFacts, printJson, secondsOfSteps, warn } from '../print.ts'
 import { showProgress } from '../progress.ts'
+import { untilStopped } from '../signals.ts'
 import { toPrefix } from '../table-location.ts'
 
-interface BackfillCommandOptions extends OutputOptions, StoreOptions, WriteOptions {
+interface BackfillCommandOptions extends OutputOptions, StopOptions, StoreOptions, WriteOptions {
   readonly export?: string
   readonly stream?: string
   readonly authoritative?: true
@@ -65,6 +68,7 @@ export function backfillCommand(): Command {
     .addOption(new Option('--without <columns>', 'columns of the Parquet files to leave out, with commas between them'))
     .addOption(threadsOption())
     .addOption(memoryOption())
+    .addOption(deadlineOption())
     .addOption(noFsyncOption())
     .addOption(jsonOption('the report'))
     .addOption(quietOption())
@@ -82,11 +86,14 @@ async function backfill(text: string, options: BackfillCommandOptions): Promise<
   const source = await sourceOf(options)
   const table = await openTableAt(text, options)
   const progress = await showProgress(options)
-  const report = await backfillTable(table, source, {
-    onProgress: progress.show,
-    threads: options.threads,
-    memoryBytes: options.memory,
-  }).finally(progress.stop)
+  const report = await untilStopped(options, (signal) =>
+    backfillTable(table, source, {
+      signal,
+      onProgress: progress.show,
+      threads: options.threads,
+      memoryBytes: options.memory,
+    }),
+  ).finally(progress.stop)
   for (const { attribute, type, count: times } of report.misfits) {
     warn(`kept in _extra: "${attribute}" was ${type}, which its column does not hold, ${counted(times, 'time')}`)
   }

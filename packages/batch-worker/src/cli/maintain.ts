@@ -2,6 +2,7 @@ import { maintainTable } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import {
+  deadlineOption,
   dryRunOption,
   example,
   jsonOption,
@@ -12,10 +13,12 @@ import {
   type MaintenanceOptions,
   quietOption,
   retentionOf,
+  type StopOptions,
   TABLE_ARGUMENT,
 } from '../options.ts'
 import { printJson, warn } from '../print.ts'
 import { printClean, printExpire, printPurge } from '../print-maintenance.ts'
+import { untilStopped } from '../signals.ts'
 import { toLandingPrefix } from '../table-location.ts'
 
 export function maintainCommand(): Command {
@@ -28,6 +31,7 @@ export function maintainCommand(): Command {
     .addOption(landingOption().makeOptionMandatory(false))
     .addOption(keepHoursOption())
     .addOption(keepSnapshotsOption())
+    .addOption(deadlineOption())
     .addOption(dryRunOption('say what would be done; change nothing'))
     .addOption(jsonOption('the reports'))
     .addOption(quietOption())
@@ -35,13 +39,12 @@ export function maintainCommand(): Command {
     .action(maintain)
 }
 
-async function maintain(text: string, options: MaintenanceOptions, command: Command): Promise<void> {
+async function maintain(text: string, options: MaintenanceOptions & StopOptions, command: Command): Promise<void> {
   const table = await openTableAt(text, options)
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
-  const { expire, purge, clean } = await maintainTable(table, landing, {
-    ...retentionOf(options),
-    dryRun: options.dryRun ?? false,
-  })
+  const { expire, purge, clean } = await untilStopped(options, (signal) =>
+    maintainTable(table, landing, { ...retentionOf(options), dryRun: options.dryRun ?? false, signal }),
+  )
   if (purge === null) warn('warning: nothing was purged; give every landing prefix with --landing')
   if (options.json) return printJson({ expire, purge, clean })
   if (options.quiet) return

@@ -4,6 +4,7 @@ import { DONE } from '../exit-codes.ts'
 import { openTableAt } from '../open-table.ts'
 import {
   allHoursOption,
+  deadlineOption,
   dryRunOption,
   example,
   itemBucketOption,
@@ -15,6 +16,7 @@ import {
   type OutputOptions,
   profileOption,
   quietOption,
+  type StopOptions,
   type StoreOptions,
   TABLE_ARGUMENT,
   threadsOption,
@@ -35,10 +37,11 @@ import {
 import { supersededText } from '../print-maintenance.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
+import { untilStopped } from '../signals.ts'
 import { toLandingPrefix } from '../table-location.ts'
 import { planAndPrint } from './plan.ts'
 
-interface MergeOptions extends OutputOptions, StoreOptions, WriteOptions {
+interface MergeOptions extends OutputOptions, StopOptions, StoreOptions, WriteOptions {
   readonly dryRun?: true
   readonly allHours?: true
   readonly itemBucket?: readonly string[]
@@ -57,6 +60,7 @@ export function mergeCommand(): Command {
     .addOption(dryRunOption('say what would be touched, read and written; change nothing'))
     .addOption(threadsOption())
     .addOption(memoryOption())
+    .addOption(deadlineOption())
     .addOption(noFsyncOption())
     .addOption(profileOption())
     .addOption(jsonOption('the report'))
@@ -71,14 +75,17 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
   if (options.dryRun) return planAndPrint(table, landing, options)
   const progress = await showProgress(options)
   const profiles = options.profile === undefined ? null : await profilesIn(options.profile)
-  const report = await mergeLanding(table, landing, {
-    onProgress: progress.show,
-    allHours: options.allHours ?? false,
-    itemBuckets: options.itemBucket ?? [],
-    threads: options.threads,
-    memoryBytes: options.memory,
-    ...(profiles !== null && { onProfile: profiles.add }),
-  }).finally(progress.stop)
+  const report = await untilStopped(options, (signal) =>
+    mergeLanding(table, landing, {
+      signal,
+      onProgress: progress.show,
+      allHours: options.allHours ?? false,
+      itemBuckets: options.itemBucket ?? [],
+      threads: options.threads,
+      memoryBytes: options.memory,
+      ...(profiles !== null && { onProfile: profiles.add }),
+    }),
+  ).finally(progress.stop)
   await profiles?.write()
   warnOf(report)
   if (options.json) printJson(report)
@@ -98,8 +105,9 @@ function warnOf(report: MergeReport): void {
 function printReport(report: MergeReport): void {
   const { lines, rows, objects, files, rowGroups, columnChunks, bytes, seconds } = report
   if (report.snapshot === null && report.exitCode !== DONE) {
+    const skipped = objects.skipped.length > 0 ? `, ${counted(objects.skipped.length, 'object')} skipped` : ''
     const deferred = lines.deferred > 0 ? `, ${counted(lines.deferred, 'line')} deferred` : ''
-    print(`${report.table}: nothing merged, ${counted(objects.skipped.length, 'object')} skipped${deferred}`)
+    print(`${report.table}: nothing merged${skipped}${deferred}`)
     return
   }
   if (report.snapshot === null) {

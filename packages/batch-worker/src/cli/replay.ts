@@ -2,19 +2,22 @@ import { InputError, type ReplayReport, replay } from '@lastwrite/merge-core'
 import { Command, Option } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import {
+  deadlineOption,
   dryRunOption,
   example,
   jsonOption,
   type OutputOptions,
   quietOption,
+  type StopOptions,
   type StoreOptions,
   TABLE_ARGUMENT,
 } from '../options.ts'
 import { breakdown, counted, print, printFacts, printJson, warn } from '../print.ts'
 import { showProgress } from '../progress.ts'
+import { untilStopped } from '../signals.ts'
 import { toPrefix } from '../table-location.ts'
 
-interface ReplayOptions extends OutputOptions, StoreOptions {
+interface ReplayOptions extends OutputOptions, StopOptions, StoreOptions {
   readonly landing: string
   readonly errors?: readonly string[]
   readonly quarantine?: true
@@ -46,6 +49,7 @@ export function replayCommand(): Command {
         'have merges admit lines that are quarantined as older than what was purged; they may bring back removed items',
       ).env('LASTWRITE_ACCEPT_BELOW_WATERMARK'),
     )
+    .addOption(deadlineOption())
     .addOption(dryRunOption('say what would be landed; write nothing'))
     .addOption(jsonOption('the report'))
     .addOption(quietOption())
@@ -73,14 +77,17 @@ async function runReplay(text: string, options: ReplayOptions, command: Command)
   const landing = await toPrefix('landing', options.landing)
   const prefixes = await Promise.all(errors.map((prefix) => toPrefix('errors', prefix)))
   const progress = await showProgress(options)
-  const report = await replay(table, {
-    landing,
-    errors: prefixes,
-    quarantine: options.quarantine ?? false,
-    acceptBelowWatermark: options.acceptBelowWatermark ?? false,
-    dryRun: options.dryRun ?? false,
-    onProgress: progress.show,
-  }).finally(progress.stop)
+  const report = await untilStopped(options, (signal) =>
+    replay(table, {
+      signal,
+      landing,
+      errors: prefixes,
+      quarantine: options.quarantine ?? false,
+      acceptBelowWatermark: options.acceptBelowWatermark ?? false,
+      dryRun: options.dryRun ?? false,
+      onProgress: progress.show,
+    }),
+  ).finally(progress.stop)
   warnOf(report)
   if (options.json) printJson(report)
   else if (!options.quiet) printReport(report)

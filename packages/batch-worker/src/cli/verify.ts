@@ -13,6 +13,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { jsonValue } from '../json-value.ts'
 import { openTableAt } from '../open-table.ts'
 import {
+  deadlineOption,
   example,
   jsonOption,
   landingOption,
@@ -20,14 +21,16 @@ import {
   memoryOption,
   type OutputOptions,
   quietOption,
+  type StopOptions,
   type StoreOptions,
   TABLE_ARGUMENT,
 } from '../options.ts'
 import { breakdown, count, print, printFacts, printJson, toJson } from '../print.ts'
 import { showProgress } from '../progress.ts'
+import { untilStopped } from '../signals.ts'
 import { toLandingPrefix, toPrefix } from '../table-location.ts'
 
-interface VerifyOptions extends OutputOptions, StoreOptions {
+interface VerifyOptions extends OutputOptions, StopOptions, StoreOptions {
   readonly against: string
   readonly now?: true
   readonly limit: number
@@ -66,6 +69,7 @@ export function verifyCommand(): Command {
       ),
     )
     .addOption(memoryOption())
+    .addOption(deadlineOption())
     .addOption(jsonOption('the counts, and differences up to the limit,'))
     .addOption(quietOption())
     .addHelpText(
@@ -90,19 +94,22 @@ async function verify(text: string, options: VerifyOptions, command: Command): P
   const out = options.out === undefined ? null : lineFile(options.out)
   const shown: ShownDifference[] = []
   const progress = await showProgress(options)
-  const report = await verifyAgainstExport(table, {
-    against,
-    landing,
-    now: options.now ?? false,
-    memoryBytes: options.memory,
-    ...(out === null && { limit: options.limit }),
-    onDifference: async (difference) => {
-      const one = shownOf(difference)
-      if (shown.length < options.limit) shown.push(one)
-      await out?.write(toJson(one))
-    },
-    onProgress: progress.show,
-  }).finally(progress.stop)
+  const report = await untilStopped(options, (signal) =>
+    verifyAgainstExport(table, {
+      signal,
+      against,
+      landing,
+      now: options.now ?? false,
+      memoryBytes: options.memory,
+      ...(out === null && { limit: options.limit }),
+      onDifference: async (difference) => {
+        const one = shownOf(difference)
+        if (shown.length < options.limit) shown.push(one)
+        await out?.write(toJson(one))
+      },
+      onProgress: progress.show,
+    }),
+  ).finally(progress.stop)
   await out?.end()
   if (options.json) printJson({ ...report, differences: shown })
   else if (!options.quiet) printReport(report, shown, options)
