@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'interop',
-          include: ['packages/*/interop/**/*.test.ts'],
+          include: ['{packages/*,infra}/interop/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           // Of tests that say they are concurrent: most of their time they wait.

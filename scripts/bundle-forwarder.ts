@@ -1,4 +1,5 @@
-// Bundles the Lambda function into a folder: handler.mjs, whose export `handler` Lambda calls, and the client of S3 beside it.
+// Bundles the Lambda function into a folder: handler.mjs, whose export `handler` Lambda calls, and the client of S3 beside it:
+// node scripts/bundle-forwarder.ts <folder>
 //
 // The SDK goes into the bundle, though Lambda's runtime brings one: this is the version that was tested, and of it only what is used
 // is loaded at a cold start.
@@ -23,3 +24,5 @@ export async function bundleForwarder(folder: string): Promise<void> {
     logLevel: 'warn',
   })
 }
+
+if (import.meta.main) await bundleForwarder(process.argv[2]!)

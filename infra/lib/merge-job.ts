@@ -1,0 +1,205 @@
+// The worker in AWS Batch: a queue, one job definition for each set of rights, and what starts them.
+//
+// Where a job ends badly its exit code decides: the rules come from the worker itself. The worker stops by itself at a soft deadline, as
+// a job that Batch ends at its timeout is never retried.
+
+import { ATTEMPTS, EVALUATE_ON_EXIT, type ExitRule } from '@lastwrite/batch-worker/evaluate-on-exit'
+import { Aws, Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib'
+import {
+  Action,
+  EcsFargateContainerDefinition,
+  EcsJobDefinition,
+  EcsVolume,
+  FargateComputeEnvironment,
+  JobQueue,
+  Reason,
+  RetryStrategy,
+} from 'aws-cdk-lib/aws-batch'
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
+import { type IVpc, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
+import { type ContainerImage, CpuArchitecture, LogDriver } from 'aws-cdk-lib/aws-ecs'
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
+import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler'
+import { Universal } from 'aws-cdk-lib/aws-scheduler-targets'
+import { Construct } from 'constructs'
+import { type PlaceName, urlOf } from './places.ts'
+import { allow, grant, RIGHTS, type Scope } from './rights.ts'
+
+export interface MergeJobProps {
+  /** JSON text of the table's definition. */
+  readonly definition: string
+  readonly scope: Scope
+  /** Of packages/batch-worker/Dockerfile, for arm64. */
+  readonly image: ContainerImage
+  /** Public subnets alone are needed, with a route to the internet and best with S3's gateway endpoint. */
+  readonly vpc: IVpc
+  /** Between two merges. */
+  readonly every: Duration
+  /** Of a merge; 1, 2, 4, 8 or 16, with what Fargate has for them. Default: 2 */
+  readonly vcpus?: number
+  /** Default: 4 GiB */
+  readonly memory?: Size
+  /** Default: true. A job that Spot takes back is started again, and what it had not committed is done again. */
+  readonly spot?: boolean
+}
+
+export type JobName = 'init' | 'merge' | 'maintain' | 'backfill' | 'replay'
+
+/** The worker ends by itself before its job is ended. */
+const DEADLINE = { merge: Duration.minutes(50), long: Duration.hours(11) }
+const TO_STOP = Duration.minutes(5)
+const DAILY = ScheduleExpression.cron({ hour: '3', minute: '40' })
+
+export class MergeJob extends Construct {
+  readonly queue: JobQueue
+  readonly jobs: Readonly<Record<JobName, EcsJobDefinition>>
+  readonly every: Duration
+  /** `glue:database.table` */
+  readonly table: string
+  readonly #props: MergeJobProps
+  readonly #executionRole: Role
+  readonly #logGroup: LogGroup
+
+  constructor(scope: Construct, id: string, props: MergeJobProps) {
+    super(scope, id)
+    this.#props = props
+    const { every, spot = true, vpc } = props
+    const { entry } = props.scope
+    this.every = every
+    this.table = `glue:${entry.database}.${entry.table}`
+    this.#logGroup = new LogGroup(this, 'Logs', {
+      retention: RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    })
+    this.#executionRole = this.taskRole('ExecutionRole')
+    this.queue = new JobQueue(this, 'Queue', {
+      computeEnvironments: [
+        {
+          order: 1,
+          computeEnvironment: new FargateComputeEnvironment(this, 'Fargate', {
+            vpc,
+            vpcSubnets: { subnetType: SubnetType.PUBLIC },
+            securityGroups: [
+              new SecurityGroup(this, 'NothingComesIn', { vpc, description: 'Workers ask and are not asked' }),
+            ],
+            spot,
+            maxvCpus: 4 * this.vcpus,
+          }),
+        },
+      ],
+    })
+    const landing = ['landing'] as const
+    this.jobs = {
+      init: this.job('init', ['init', this.table, '--state', this.url('state')], DEADLINE.merge, {
+        LASTWRITE_DEFINITION: props.definition,
+      }),
+      merge: this.job('merge', ['merge', this.table], DEADLINE.merge, this.prefixes(landing)),
+      maintain: this.job('maintain', ['maintain', this.table], DEADLINE.long, this.prefixes(landing)),
+      backfill: this.job(
+        'backfill',
+        ['backfill', this.table, '--export', 'Ref::export', '--stream', 'Ref::stream'],
+        DEADLINE.long,
+      ),
+      replay: this.job('replay', ['replay', this.table], DEADLINE.merge, {
+        ...this.prefixes(landing),
+        LASTWRITE_ERRORS: `${this.url('errors')},${this.url('onFailure')}`,
+      }),
+    }
+    const listJobs = allow(['batch:ListJobs'], ['*'])
+    this.jobs.merge.container.jobRole!.addToPrincipalPolicy(listJobs)
+    this.schedule('merge', ScheduleExpression.rate(every))
+    this.schedule('maintain', DAILY)
+  }
+
+  get vcpus(): number {
+    return this.#props.vcpus ?? 2
+  }
+
+  /** What merges tell of the table in CloudWatch. */
+  metric(metricName: 'OldestUnmergedAge' | 'LinesQuarantined', statistic: string): Metric {
+    const dimensionsMap = { Table: this.#props.scope.entry.table }
+    return new Metric({ namespace: 'lastwrite', metricName, dimensionsMap, statistic })
+  }
+
+  private job(
+    name: JobName,
+    command: readonly string[],
+    deadline: Duration,
+    environment: Readonly<Record<string, string>> = {},
+  ): EcsJobDefinition {
+    const { image, memory = Size.gibibytes(4), scope: rights } = this.#props
+    const jobRole = this.taskRole(`${capitalized(name)}Role`)
+    grant(jobRole, RIGHTS[name], rights)
+    return new EcsJobDefinition(this, capitalized(name), {
+      retryAttempts: ATTEMPTS,
+      retryStrategies: EVALUATE_ON_EXIT.map(retryStrategy),
+      timeout: deadline.plus(TO_STOP),
+      container: new EcsFargateContainerDefinition(this, `${capitalized(name)}Container`, {
+        image,
+        command: [...command],
+        environment: {
+          LASTWRITE_BUCKET_OWNER: Aws.ACCOUNT_ID,
+          LASTWRITE_DEADLINE: `${deadline.toMinutes()}m`,
+          LASTWRITE_LOG: 'json',
+          ...environment,
+        },
+        cpu: this.vcpus,
+        memory,
+        fargateCpuArchitecture: CpuArchitecture.ARM64,
+        assignPublicIp: true,
+        readonlyRootFilesystem: true,
+        volumes: [EcsVolume.host({ name: 'temporary', containerPath: '/tmp' })],
+        jobRole,
+        executionRole: this.#executionRole,
+        logging: LogDriver.awsLogs({ streamPrefix: name, logGroup: this.#logGroup }),
+      }),
+    })
+  }
+
+  private schedule(name: JobName, schedule: ScheduleExpression): void {
+    const { jobDefinitionArn } = this.jobs[name]
+    const { jobQueueArn } = this.queue
+    new Schedule(this, `${capitalized(name)}Schedule`, {
+      schedule,
+      description: `lastwrite ${name} ${this.table}`,
+      target: new Universal({
+        service: 'batch',
+        action: 'submitJob',
+        policyStatements: [allow(['batch:SubmitJob'], [jobDefinitionArn, jobQueueArn])],
+        input: ScheduleTargetInput.fromObject({
+          JobName: name,
+          JobQueue: jobQueueArn,
+          JobDefinition: jobDefinitionArn,
+        }),
+        // The next one does what this one would have done.
+        maxEventAge: Duration.minutes(5),
+        retryAttempts: 2,
+      }),
+    })
+  }
+
+  private taskRole(id: string): Role {
+    return new Role(this, id, {
+      assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    })
+  }
+
+  private prefixes(names: readonly PlaceName[]): { LASTWRITE_LANDING: string } {
+    return { LASTWRITE_LANDING: names.map((name) => this.url(name)).join(',') }
+  }
+
+  private url(name: PlaceName): string {
+    return urlOf(this.#props.scope.places[name])
+  }
+}
+
+function retryStrategy({ action, ...on }: ExitRule): RetryStrategy {
+  return RetryStrategy.of(Action[action], Reason.custom(on))
+}
+
+function capitalized(name: string): string {
+  return name[0]!.toUpperCase() + name.slice(1)
+}
