@@ -116,6 +116,28 @@ export function memoryOption(): Option {
     .default(512 * 1024 ** 2, '512MiB')
 }
 
+export interface EngineOptions {
+  readonly engine: 'auto' | 'node' | 'spark'
+  readonly sparkSubmit?: string
+}
+
+export function engineOption(): Option {
+  return new Option(
+    '--engine <name>',
+    'who merges: this process (node), Spark, or (auto) Spark for partitions that take more memory or time than there is',
+  )
+    .env('LASTWRITE_ENGINE')
+    .choices(['auto', 'node', 'spark'])
+    .default('auto')
+}
+
+export function sparkSubmitOption(): Option {
+  return new Option(
+    '--spark-submit <command>',
+    'what starts a Spark job and waits for its end (default: "spark-submit --master local[*]")',
+  ).env('LASTWRITE_SPARK_SUBMIT')
+}
+
 const UNITS = ['KiB', 'MiB', 'GiB']
 
 function parseByteSize(text: string): number {

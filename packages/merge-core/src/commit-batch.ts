@@ -1,14 +1,17 @@
 // A batch of landing objects, merged and committed as one snapshot.
 
 import { type CommitAttempt, commitMerge, findCommit } from './commit-merge.ts'
+import type { Cluster } from './engines/cluster-engine.ts'
+import { sumShares } from './engines/share-tasks.ts'
 import type { MergeTask } from './files/locate.ts'
 import type { GroupedBatch } from './fold-batch.ts'
 import { withItemBuckets } from './landing/item-buckets.ts'
 import { untilCommitted } from './maintain/commit-attempts.ts'
 import { mergeBatch, type TaskResults } from './merge-batch.ts'
-import { type Run, timed, workersFor } from './merge-run.ts'
+import { MEMORY_BYTES, type Run, timed, workersFor } from './merge-run.ts'
 import { readLedger } from './protected/ledger.ts'
 import { addCommit, addUncommitted } from './report.ts'
+import { unlessStopped } from './store/stoppable.ts'
 import { loadState, type TableState } from './table-state.ts'
 import { group, readObjects } from './take-batch.ts'
 
@@ -42,6 +45,7 @@ export async function commitBatch(run: Run, taken: GroupedBatch, start = startOf
       timed: (step, work) => timed(run, step, work),
       workersFor: (tasks) => workersFor(run, tasks.length > 1 && rowsOf(tasks) >= THREAD_ROWS_MIN),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
+      cluster: clusterOf(run),
     })
     run.options.onProgress?.({ step: 'commit', attempt })
     const committed = await timed(run, 'commit', () =>
@@ -60,6 +64,26 @@ export async function commitBatch(run: Run, taken: GroupedBatch, start = startOf
 function startOf({ table: { environment } }: Run): CommitStart {
   const commitId = environment.uuid()
   return { commitId, fileNames: commitId, startedMs: environment.nowMs(), results: new Map() }
+}
+
+/** The other engine, where there is one to choose. What an attempt that lost its race had shared is reported as well: it was done. */
+function clusterOf({ options, startMs, table, report }: Run): Cluster | undefined {
+  const { cluster, memoryBytes = MEMORY_BYTES, threads = 1, signal } = options
+  if (cluster === undefined) return undefined
+  const { engine, use, deadlineMs } = cluster
+  return {
+    run: (taskFiles) => unlessStopped(signal, () => engine.run(taskFiles, signal)),
+    limits: async () => ({
+      use,
+      missing: use === 'always' ? null : await engine.missing(),
+      memoryBytes,
+      threads,
+      secondsLeft: deadlineMs === undefined ? null : (startMs + deadlineMs - table.environment.nowMs()) / 1000,
+    }),
+    onShares: (shares) => {
+      report.engines = sumShares([...report.engines, ...shares])
+    },
+  }
 }
 
 /** Another run may have merged some of the objects since they were listed, or changed what their items are read by. */

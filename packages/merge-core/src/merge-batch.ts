@@ -20,18 +20,19 @@ import {
 } from './change/fold.ts'
 import { tupleText } from './change/lines.ts'
 import { PUT, REMOVE } from './change/scanned-lines.ts'
+import { type Cluster, mergeOnCluster } from './engines/cluster-engine.ts'
+import { type SharedTask, shareTasks } from './engines/share-tasks.ts'
 import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
 import { ABSENT, INSERTED, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
 import { locate, type MergeTask } from './files/locate.ts'
 import { type MergeResult, nothingWritten } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch, taskChanges } from './fold-batch.ts'
-import { defaultSpec } from './iceberg/metadata.ts'
-import { partitionPath } from './iceberg/partition-path.ts'
 import type { LiveFiles } from './iceberg/snapshot.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
+import { partitionFolder, taskTableOf } from './shards/task-table.ts'
 import type { ObjectPart } from './store/object-store.ts'
 import { createObject } from './store/stored-object.ts'
 import { loadFiles, type StoredFiles, tableLayoutOf } from './stored-files.ts'
@@ -40,9 +41,7 @@ import type { TableState } from './table-state.ts'
 import { taskIdentity } from './task-identity.ts'
 import type { Workers } from './threads/workers.ts'
 
-export interface PartitionTask extends MergeTask {
-  readonly partition: readonly PartitionValue[]
-}
+export type PartitionTask = SharedTask
 
 /** What became of tasks, by their identity: the result, or the damaged file that the task needs. */
 export type TaskResults = Map<string, MergeResult | DamagedObjectError>
@@ -67,6 +66,8 @@ export interface BatchHooks {
   readonly onTask: (done: number, total: number) => void
   /** Who merges these tasks. */
   readonly workersFor: (tasks: readonly MergeTask[]) => Promise<Workers>
+  /** Another engine that may do some of the tasks. */
+  readonly cluster?: Cluster | undefined
 }
 
 /** A batch folded and routed: what a plan tells, and what a merge goes on with. */
@@ -88,9 +89,12 @@ export async function mergeBatch(
   const createFile = fileCreator(table, state, fileNames)
   const excluded = batch.excluded?.slice() ?? new Uint8Array(batch.lines.count)
   const damaged: DamagedObjectError[] = []
-  for (;;) {
-    const routed = await routeBatch(table, state, batch, excluded, hooks)
-    const outcomes = await hooks.timed('merge', () => mergeTasks(state, batch, routed, known, createFile, hooks))
+  for (let round = 0; ; round++) {
+    const routed = await shared(table, state, await routeBatch(table, state, batch, excluded, hooks), hooks)
+    const staging = `${state.stateFolder}/staging/${fileNames}-${round}`
+    const outcomes = await hooks.timed('merge', () =>
+      mergeTasks(table, state, batch, routed, known, createFile, staging, hooks),
+    )
     const failed = routed.tasks.filter((_, i) => outcomes[i] instanceof DamagedObjectError)
     damaged.push(...outcomes.filter((outcome) => outcome instanceof DamagedObjectError))
     if (failed.length === 0) return settleLines(batch, routed, outcomes as MergeResult[], damaged)
@@ -98,29 +102,67 @@ export async function mergeBatch(
   }
 }
 
+/** The same tasks, of which some are set apart for another engine. */
+async function shared(
+  { environment: { store } }: Table,
+  state: TableState,
+  routed: RoutedBatch,
+  { cluster, timed }: BatchHooks,
+): Promise<RoutedBatch> {
+  if (cluster === undefined) return routed
+  return timed('plan', async () => {
+    const { tasks, shares } = await shareTasks(store, tableLayoutOf(state), routed.tasks, await cluster.limits())
+    cluster.onShares(shares)
+    return { ...routed, tasks }
+  })
+}
+
 /** What became of each task: its result, or the damaged file that it needs. */
 async function mergeTasks(
+  table: Table,
   state: TableState,
   batch: GroupedBatch,
   { tasks, folded }: RoutedBatch,
   known: TaskResults,
   createFile: FileCreator,
+  staging: string,
   hooks: BatchHooks,
 ): Promise<(MergeResult | DamagedObjectError)[]> {
   const layout = tableLayoutOf(state, batch.overrulesBefore)
-  const workers = await hooks.workersFor(tasks.filter((task) => task.touchesFiles))
+  const identities = new Map(tasks.map((task) => [task, taskIdentity(layout, task, batch, folded)]))
+  const [here, elsewhere] = [tasks.filter(({ cluster }) => !cluster), tasks.filter(({ cluster }) => cluster)]
+  const workers = await hooks.workersFor(here.filter((task) => task.touchesFiles))
   let done = 0
-  return pMap(
-    tasks,
-    async (task) => {
-      const identity = taskIdentity(layout, task, batch, folded)
-      const outcome = known.get(identity) ?? (await mergeTask(task))
-      known.set(identity, outcome)
-      hooks.onTask(++done, tasks.length)
-      return outcome
-    },
-    { concurrency: workers.width },
-  )
+  const settle = (task: PartitionTask, outcome: MergeResult | DamagedObjectError) => {
+    known.set(identities.get(task)!, outcome)
+    hooks.onTask(++done, tasks.length)
+  }
+  await Promise.all([
+    mergeElsewhere(),
+    pMap(here, async (task) => settle(task, known.get(identities.get(task)!) ?? (await mergeTask(task))), {
+      concurrency: workers.width,
+    }),
+  ])
+  return tasks.map((task) => known.get(identities.get(task)!)!)
+
+  async function mergeElsewhere(): Promise<void> {
+    const left = elsewhere.filter((task) => !known.has(identities.get(task)!))
+    const results = await mergeOnCluster(
+      table.environment.store,
+      hooks.cluster,
+      taskTableOf(state),
+      left.map((task) => ({
+        id: identities.get(task)!,
+        partition: task.partition,
+        folder: partitionFolder(state, task.partition),
+        files: task.files.map((file) => ({ ...file, rows: file.file.records })),
+        changes: taskChanges(batch, folded, task.from, task.to),
+        isOrdered: task.cluster!.isOrdered,
+      })),
+      staging,
+    )
+    for (const [index, task] of left.entries()) settle(task, results[index]!)
+  }
 
   async function mergeTask({ partition, files, from, to, touchesFiles }: PartitionTask) {
     if (!touchesFiles) return nothingWritten(new Uint8Array(to - from).fill(ABSENT))
@@ -179,12 +221,9 @@ export async function routeBatch(
 type FileCreator = (partition: readonly PartitionValue[], parts: readonly ObjectPart[]) => Promise<string>
 
 function fileCreator(table: Table, state: TableState, fileNames: string): FileCreator {
-  const spec = defaultSpec(state.loaded.metadata)
   let files = 0
   return async (partition, parts) => {
-    const name = `${fileNames}-${String(files++).padStart(5, '0')}.parquet`
-    const steps = [`${state.location}/data`, partitionPath(spec, partition), name]
-    const path = steps.filter((step) => step !== '').join('/')
+    const path = `${partitionFolder(state, partition)}/${fileNames}-${String(files++).padStart(5, '0')}.parquet`
     await createObject(table.environment.store, path, parts)
     return path
   }

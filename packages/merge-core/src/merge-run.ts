@@ -1,6 +1,7 @@
 // A run over landing objects: what it may take, what it knows, who works for it, and what it reports in the end.
 
 import { unfinishedBackfill } from './backfill-progress.ts'
+import type { ClusterEngine } from './engines/cluster-engine.ts'
 import type { TableMetadata } from './iceberg/metadata.ts'
 import { invariant } from './invariant.ts'
 import type { SkippedLanding } from './landing/scan-landing.ts'
@@ -38,7 +39,19 @@ export interface MergeOptions {
   readonly allHours?: boolean
   /** Landing objects are taken into one commit until their changes take so many bytes. Default: by `memoryBytes`. */
   readonly commitBytes?: number
+  /** Another engine for what is too large for this process. Default: none. */
+  readonly cluster?: ClusterOptions
 }
+
+export interface ClusterOptions {
+  readonly engine: ClusterEngine
+  /** For all tasks, or those that the plan says (engines/choose-engine.ts). */
+  readonly use: 'auto' | 'always'
+  /** The run is to end so many milliseconds after its start. */
+  readonly deadlineMs?: number | undefined
+}
+
+export const MEMORY_BYTES = 512 * 1024 * 1024
 
 export interface Run {
   /** Of which nothing goes on once the run is stopped. */

@@ -1,5 +1,6 @@
 // What a merge says of itself: counts that add up, what was touched, and what to look at.
 
+import type { EngineShare } from './engines/share-tasks.ts'
 import type { SupersededStorage } from './maintain/superseded-storage.ts'
 
 export interface LineCounts {
@@ -40,6 +41,8 @@ export interface MergeReport {
   readonly files: { added: number; removed: number; kept: number }
   /** What only older snapshots hold, after the run; null while it runs. */
   superseded: SupersededStorage | null
+  /** Where there was a choice of engines: which did the tasks of how many partitions, and why. */
+  engines: readonly EngineShare[]
   readonly rowGroups: { copied: number; encoded: number }
   /** Of the encoded row groups; `bytesEncoded` of the encoded chunks, compressed. */
   readonly columnChunks: { copied: number; encoded: number; bytesEncoded: number }
@@ -69,6 +72,7 @@ export function emptyReport(table: string, location: string): MergeReport {
     objects: { listed: 0, openSince: null, alreadyMerged: 0, merged: 0, broken: 0, skipped: [] },
     files: { added: 0, removed: 0, kept: 0 },
     superseded: null,
+    engines: [],
     rowGroups: { copied: 0, encoded: 0 },
     columnChunks: { copied: 0, encoded: 0, bytesEncoded: 0 },
     bytes: { read: 0, written: 0, copied: 0 },

@@ -5,13 +5,12 @@ import { type GroupedBatch, groupBatch } from './fold-batch.ts'
 import { withItemBuckets } from './landing/item-buckets.ts'
 import { type LandingListing, listOpenLanding } from './landing/list-landing.ts'
 import { type LandedObject, landedBytes } from './landing/read-landing.ts'
-import { type MergeOptions, type Run, timed, workersFor } from './merge-run.ts'
+import { MEMORY_BYTES, type MergeOptions, type Run, timed, workersFor } from './merge-run.ts'
 import { readLedger } from './protected/ledger.ts'
 import type { ListedObject } from './store/object-store.ts'
 import type { TableDefinition } from './table-definition.ts'
 import { loadState, type TableState, wholeListingsOf } from './table-state.ts'
 
-const MEMORY_BYTES = 512 * 1024 * 1024
 /** Node itself, and what planning and committing take. */
 const BASE_BYTES = 100 * 1024 * 1024
 /** A row group decoded, gathered and encoded, and a file's worth of encoded ones. */

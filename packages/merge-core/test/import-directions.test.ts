@@ -27,6 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...['columns', 'parquet', 'change', 'files', 'landing', 'iceberg', 'store', 'type threads'],
     ...['stored-files.ts', 'task-identity.ts', 'table-state.ts', 'type table.ts'],
   ],
+  engines: [...['columns', 'parquet', 'change', 'files', 'shards', 'store', 'type iceberg', 'type landing']],
   verify: [
     ...['columns', 'change', 'files', 'baseline', 'export', 'landing', 'protected', 'store', 'type iceberg'],
     ...['stored-files.ts', 'table-state.ts', 'type table.ts'],

@@ -1,4 +1,4 @@
-import { type MergeReport, mergeLanding } from '@lastwrite/merge-core'
+import { type ClusterOptions, type MergeReport, mergeLanding } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { DONE } from '../exit-codes.ts'
 import { openTableAt } from '../open-table.ts'
@@ -6,6 +6,8 @@ import {
   allHoursOption,
   deadlineOption,
   dryRunOption,
+  type EngineOptions,
+  engineOption,
   example,
   itemBucketOption,
   jsonOption,
@@ -18,6 +20,7 @@ import {
   quietOption,
   type StopOptions,
   type StoreOptions,
+  sparkSubmitOption,
   TABLE_ARGUMENT,
   threadsOption,
   type WriteOptions,
@@ -38,10 +41,11 @@ import { supersededText } from '../print-maintenance.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
 import { untilStopped } from '../signals.ts'
+import { SPARK_SUBMIT, sparkEngine } from '../spark-engine.ts'
 import { toLandingPrefix } from '../table-location.ts'
 import { planAndPrint } from './plan.ts'
 
-interface MergeOptions extends OutputOptions, StopOptions, StoreOptions, WriteOptions {
+interface MergeOptions extends EngineOptions, OutputOptions, StopOptions, StoreOptions, WriteOptions {
   readonly dryRun?: true
   readonly allHours?: true
   readonly itemBucket?: readonly string[]
@@ -61,6 +65,8 @@ export function mergeCommand(): Command {
     .addOption(threadsOption())
     .addOption(memoryOption())
     .addOption(deadlineOption())
+    .addOption(engineOption())
+    .addOption(sparkSubmitOption())
     .addOption(noFsyncOption())
     .addOption(profileOption())
     .addOption(jsonOption('the report'))
@@ -83,6 +89,7 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
       itemBuckets: options.itemBucket ?? [],
       threads: options.threads,
       memoryBytes: options.memory,
+      ...(options.engine !== 'node' && { cluster: clusterFor(options) }),
       ...(profiles !== null && { onProfile: profiles.add }),
     }),
   ).finally(progress.stop)
@@ -91,6 +98,10 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
   if (options.json) printJson(report)
   else if (!options.quiet) printReport(report)
   process.exitCode = report.exitCode
+}
+
+function clusterFor({ engine, sparkSubmit = SPARK_SUBMIT, deadline }: MergeOptions): ClusterOptions {
+  return { engine: sparkEngine(sparkSubmit), use: engine === 'spark' ? 'always' : 'auto', deadlineMs: deadline }
 }
 
 function warnOf(report: MergeReport): void {
@@ -127,6 +138,10 @@ function printReport(report: MergeReport): void {
     ['lost races', lost === 0 ? '' : count(lost)],
     ['files', breakdown({ ...files })],
     ['superseded', supersededText(report.superseded)],
+    ...report.engines.map(({ engine, partitions, fileBytes, why }): [string, string] => [
+      engine,
+      `${counted(partitions, 'partition')}, ${byteSize(fileBytes)}: ${why}`,
+    ]),
     ['row groups', breakdown({ ...rowGroups })],
     ['column chunks', encoded === 0 ? '' : `${breakdown({ copied, encoded })} (${byteSize(bytesEncoded)})`],
     ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],

@@ -24,6 +24,6 @@ export interface MergeContext extends TableLayout {
   readonly createFile: (parts: readonly ObjectPart[]) => Promise<string>
 }
 
-export function keyFieldsOf(context: TableLayout): readonly Field[] {
+export function keyFieldsOf(context: Pick<TableLayout, 'fields' | 'keyColumns'>): readonly Field[] {
   return context.fields.slice(0, context.keyColumns)
 }

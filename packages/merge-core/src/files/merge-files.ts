@@ -66,7 +66,7 @@ export async function mergeFiles(
 }
 
 /** The row groups of the files in key order; null where files are not ours or overlap, or rows of them are deleted by position. */
-function rowGroupsInOrder(files: readonly OpenFile[]): PlacedRowGroup[] | null {
+export function rowGroupsInOrder(files: readonly OpenFile[]): PlacedRowGroup[] | null {
   const placed: PlacedRowGroup[] = []
   const byFirstKey = files.map((file, index) => ({ file, index }))
   if (files.some((file) => file.keyRanges === null || file.stored.deletes.length > 0)) return null

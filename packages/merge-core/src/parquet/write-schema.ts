@@ -33,6 +33,14 @@ export function isSameLayout(schema: readonly SchemaElement[], fields: readonly 
   })
 }
 
+/** Whether a stored column is of the field's very type, no narrower one: decimals may lie in integers or bytes, as other writers have them. */
+export function isOfType(element: SchemaElement, field: Field): boolean {
+  const wanted = schemaElement(field)
+  const isDecimal = field.type.kind === 'decimal' && element.precision === wanted.precision
+  const isPhysical = element.type === wanted.type && (element.typeLength ?? 0) === (wanted.typeLength ?? 0)
+  return (isDecimal || isPhysical) && unitOf(element) === unitOf(wanted)
+}
+
 function isSameElement(a: SchemaElement, b: SchemaElement): boolean {
   return (
     a.type === b.type &&
