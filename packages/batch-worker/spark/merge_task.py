@@ -195,6 +195,8 @@ def read_parquet(spark, paths, columns):
     rows = reader.parquet(*map(literal, paths)).select(
         "*", uri_form(F.col("_metadata.file_path")).alias("path"), F.col("_metadata.row_index").alias("position")
     )
+    if len(paths) == 1:
+        return rows.withColumn("file", F.lit(0)).drop("path")
     numbers = spark.createDataFrame([(uri_of(spark, path), i) for i, path in enumerate(paths)], "path string, file int")
     unknown = F.raise_error(F.concat(F.lit("not a file of the task: "), F.col("path"))).cast("int")
     return rows.join(F.broadcast(numbers), "path", "left").withColumn("file", F.coalesce("file", unknown)).drop("path")
@@ -325,7 +327,11 @@ def create_text(spark, path, text):
 
 
 def read_text(spark, path):
-    return spark.read.text(literal(path), wholetext=True).first()[0]
+    stream = file_system(spark, path).open(path_of(spark, path))
+    try:
+        return spark.sparkContext._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
+    finally:
+        stream.close()
 
 
 def literal(path):
@@ -333,13 +339,16 @@ def literal(path):
     return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
 
 
+LOCAL_URI = "^file:/(?!/)", "file:///"
+
+
 def uri_of(spark, path):
-    """As Spark says where a row was read, but for the slashes: qualified and escaped."""
-    return re.sub("^file:/(?!/)", "file:///", file_system(spark, path).makeQualified(path_of(spark, path)).toUri().toString())
+    """As Spark says where a row was read, qualified and escaped, in one form."""
+    return re.sub(*LOCAL_URI, file_system(spark, path).makeQualified(path_of(spark, path)).toUri().toString())
 
 
 def uri_form(path):
-    return F.regexp_replace(path, "^file:/(?!/)", "file:///")
+    return F.regexp_replace(path, *LOCAL_URI)
 
 
 def file_system(spark, path):

@@ -26,19 +26,23 @@ import { JsonObject } from '../shards/json-object.ts'
 import { readOutcomes } from '../shards/outcomes-file.ts'
 import type { TaskTable } from '../shards/task-file.ts'
 import { type ByteSource, storeSource } from '../store/byte-source.ts'
-import type { ObjectStore } from '../store/object-store.ts'
-import { readObject, storeLocation } from '../store/stored-object.ts'
+import type { ObjectReader } from '../store/object-store.ts'
+import { failureError, storeLocation } from '../store/stored-object.ts'
 import type { ClusterTask } from './cluster-engine.ts'
 
 /** @throws DamagedObjectError naming the file that is not what the task asked for */
 export async function readResult(
-  store: ObjectStore,
+  store: ObjectReader,
   table: TaskTable,
   task: ClusterTask,
   folder: string,
 ): Promise<MergeResult> {
   const path = `${folder}/result.json`
-  const result = JsonObject.read(path, await readObject(store, path)).objects('results')[0]
+  const read = await store.get(path)
+  if (read.kind === 'missing')
+    throw new DamagedObjectError(path, 'the engine ended well and wrote no result; run again')
+  if (read.kind !== 'ok') throw failureError(path, 'reading', read)
+  const result = JsonObject.read(path, read.bytes).objects('results')[0]
   if (result?.text('id') !== task.id) throw new DamagedObjectError(path, 'is the result of another task')
   const outcomes = await readOutcomes(store, result.text('outcomes'), task.changes.operation.length)
   const files = result.objects('added').map((file) => ({ path: file.text('path'), bytes: file.count('bytes') }))
@@ -64,7 +68,7 @@ function rowsAfter(
 }
 
 async function readAdded(
-  store: ObjectStore,
+  store: ObjectReader,
   { layout }: TaskTable,
   task: ClusterTask,
   files: readonly { readonly path: string; readonly bytes: number }[],
