@@ -66,7 +66,7 @@ it('merges two partitions here and one elsewhere into one snapshot whose counts 
     ...['eu', 'us', 'ap'].flatMap((region) => puts(region, 2, 8, 1000)),
     { pk: 'eu-000', sequence: 2000, from: 'eu' },
     { pk: 'eu-001', sequence: 2001, from: 'eu', to: 'us' },
-    { pk: 'us-001', sequence: 1, from: 'us' },
+    { pk: 'us-001', sequence: 1, from: 'us', to: 'us' },
   ])
   engine.done.length = 0
 
