@@ -26,6 +26,7 @@ import { DamagedObjectError } from './errors.ts'
 import { holdsKey } from './files/find-key.ts'
 import { ABSENT, INSERTED, REMOVED_ROW, REPLACED, UNDECIDED } from './files/incoming.ts'
 import { locate, type MergeTask } from './files/locate.ts'
+import type { FileContent } from './files/merge-context.ts'
 import { type MergeResult, nothingWritten } from './files/merge-files.ts'
 import { type FoldedBatch, foldBatch, type GroupedBatch, taskChanges } from './fold-batch.ts'
 import type { LiveFiles } from './iceberg/snapshot.ts'
@@ -33,7 +34,6 @@ import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
 import { lookUpTombstones } from './protected/tombstones.ts'
 import { partitionFolder, taskTableOf } from './shards/task-table.ts'
-import type { ObjectPart } from './store/object-store.ts'
 import { createObject } from './store/stored-object.ts'
 import { loadFiles, type StoredFiles, tableLayoutOf } from './stored-files.ts'
 import type { Table } from './table.ts'
@@ -168,7 +168,9 @@ async function mergeTasks(
     if (!touchesFiles) return nothingWritten(new Uint8Array(to - from).fill(ABSENT))
     const changes = taskChanges(batch, folded, from, to)
     try {
-      return await workers.mergeFiles({ layout, partition, files, changes }, (parts) => createFile(partition, parts))
+      return await workers.mergeFiles({ layout, partition, files, changes }, (content) =>
+        createFile(partition, content),
+      )
     } catch (error) {
       if (error instanceof DamagedObjectError) return error
       throw error
@@ -218,13 +220,13 @@ export async function routeBatch(
   return { folded, tasks, files }
 }
 
-type FileCreator = (partition: readonly PartitionValue[], parts: readonly ObjectPart[]) => Promise<string>
+type FileCreator = (partition: readonly PartitionValue[], content: FileContent) => Promise<string>
 
 function fileCreator(table: Table, state: TableState, fileNames: string): FileCreator {
   let files = 0
-  return async (partition, parts) => {
+  return async (partition, content) => {
     const path = `${partitionFolder(state, partition)}/${fileNames}-${String(files++).padStart(5, '0')}.parquet`
-    await createObject(table.environment.store, path, parts)
+    await createObject(table.environment.store, path, content)
     return path
   }
 }

@@ -6,6 +6,7 @@ import { encodeVersion, sequenceForm } from '../src/change/version.ts'
 import type { Column } from '../src/columns/column.ts'
 import { columnOf } from '../src/columns/values.ts'
 import type { IncomingChanges } from '../src/files/incoming.ts'
+import type { FileContent } from '../src/files/merge-context.ts'
 import { type MergeResult, mergeFiles } from '../src/files/merge-files.ts'
 import type { DataFile } from '../src/iceberg/manifest.ts'
 import type { PartitionValue } from '../src/iceberg/transform.ts'
@@ -150,8 +151,14 @@ export async function mergeInto(stored: Uint8Array, incoming: IncomingChanges, r
     rowGroupRows,
     sortOrderId: 1,
     store,
-    createFile: async (parts: readonly ObjectPart[]) => {
-      const pieces = parts.map((part) => (part.kind === 'bytes' ? part.bytes : stored.subarray(part.start, part.end)))
+    createFile: async (content: FileContent) => {
+      const bytesOf = (part: ObjectPart | Uint8Array) =>
+        part instanceof Uint8Array
+          ? part.slice()
+          : part.kind === 'bytes'
+            ? part.bytes
+            : stored.subarray(part.start, part.end)
+      const pieces = await Array.fromAsync<ObjectPart | Uint8Array, Uint8Array>(content, bytesOf)
       created.push(new Uint8Array(Buffer.concat(pieces)))
       return 'memory://lake/orders/new.parquet'
     },

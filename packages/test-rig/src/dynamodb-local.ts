@@ -52,7 +52,7 @@ export async function startDynamoDBLocal(): Promise<DynamoDBLocal> {
   }
 }
 
-/** A connection may be reset, above all one that was idle. What the rig writes comes to the same when it is written twice. */
+/** A connection may be reset, above all one that was idle, and a lock may take too long (500). What the rig writes comes to the same when it is written twice. */
 async function post(url: string, target: string, body: string): Promise<Response> {
   const headers = {
     'content-type': 'application/x-amz-json-1.0',
@@ -63,7 +63,8 @@ async function post(url: string, target: string, body: string): Promise<Response
   }
   for (let attempt = 1; ; attempt++) {
     try {
-      return await fetch(url, { method: 'POST', headers, body })
+      const answer = await fetch(url, { method: 'POST', headers, body })
+      if (answer.status !== 500 || attempt === ATTEMPTS_MAX) return answer
     } catch (error) {
       if (attempt === ATTEMPTS_MAX) throw error
     }

@@ -1,5 +1,5 @@
 import type { Field } from '../primitive-type.ts'
-import type { ObjectPart, ObjectReader } from '../store/object-store.ts'
+import type { ByteStream, ObjectPart, ObjectReader } from '../store/object-store.ts'
 
 /** How rows, row groups and files of a table are laid out: plain data, the same for all tasks of a merge. */
 export interface TableLayout {
@@ -17,11 +17,13 @@ export interface TableLayout {
   readonly sortOrderId: number
 }
 
+export type FileContent = readonly ObjectPart[] | ByteStream
+
 /** What a task works with. */
 export interface MergeContext extends TableLayout {
   readonly store: ObjectReader
   /** Writes a new data file of the task's partition under a name never used before, and tells its location. The parts' bytes are its own from then on. */
-  readonly createFile: (parts: readonly ObjectPart[]) => Promise<string>
+  readonly createFile: (content: FileContent) => Promise<string>
 }
 
 export function keyFieldsOf(context: Pick<TableLayout, 'fields' | 'keyColumns'>): readonly Field[] {

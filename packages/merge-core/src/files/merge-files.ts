@@ -18,6 +18,7 @@ import { nullColumn } from '../columns/constant.ts'
 import { concat, takeRows } from '../columns/gather.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
+import { freeMemories, takeMemories } from '../parquet/group-memory.ts'
 import { applySelection } from './apply-selection.ts'
 import {
   type DecidedRowGroup,
@@ -36,7 +37,7 @@ import { readAhead } from './read-ahead.ts'
 import { readStoredRowGroup, rewrittenBytes, rewrittenColumns, type StoredRowGroup } from './rewrite-row-group.ts'
 import { findRows, selectRows } from './select-rows.ts'
 import { groupUnits, joinsNeighbour, type Unit } from './size-files.ts'
-import { FileWriter, nothingCounted, type WriteCounts } from './write-files.ts'
+import { FileWriter, nothingCounted, type WriteCounts, type WrittenRowGroup } from './write-files.ts'
 
 export interface MergeResult extends Readonly<WriteCounts> {
   readonly removed: readonly Pick<DataFile, 'path'>[]
@@ -105,16 +106,9 @@ async function mergeOrdered(
   const removed: MergeResult['removed'][number][] = []
   for (const sequence of rewrittenSequences(context, files, decided)) {
     removed.push(...sequence.files.map((file) => file.stored.file))
-    writer.startSequence(sequence.rows)
     const units = groupUnits(sequence.pieces, context.rowGroupRows)
-    const storedOf = async (unit: Unit<DecidedRowGroup>) => {
-      const alone = rewrittenAlone(files, unit, changes, writer)
-      return alone === null ? null : readStoredRowGroup(context, alone.file, alone.place.group)
-    }
-    for await (const [unit, stored] of readAhead(units, storedOf)) {
-      await writeUnit(context, files, unit, stored, changes, writer)
-    }
-    await writer.endSequence()
+    const keepsGroups = units.some((unit) => keptAlone(files, unit, writer) !== null)
+    await writer.writeSequence(sequence.rows, keepsGroups, groupsOf(context, files, units, changes, writer))
   }
   return { removed, added: writer.added, outcomes, ...writer.counts }
 }
@@ -134,25 +128,57 @@ function rewrittenAlone(
   return writer.isOneGroup(rows, bytes) ? { file, place } : null
 }
 
+/** The row group that stays as it stands; null where the stretch of rows is encoded. */
+function keptAlone(
+  files: readonly OpenFile[],
+  { pieces, encode }: Unit<DecidedRowGroup>,
+  writer: FileWriter,
+): { readonly file: OpenFile; readonly place: PlacedRowGroup } | null {
+  const [{ place }] = pieces as [DecidedRowGroup]
+  if (encode || place === null) return null
+  const file = files[place.file]!
+  return writer.canKeep(file) ? { file, place } : null
+}
+
+async function* groupsOf(
+  context: MergeContext,
+  files: readonly OpenFile[],
+  units: readonly Unit<DecidedRowGroup>[],
+  changes: IncomingChanges,
+  writer: FileWriter,
+): AsyncGenerator<WrittenRowGroup> {
+  const memories = takeMemories()
+  const storedOf = async (unit: Unit<DecidedRowGroup>) => {
+    const alone = rewrittenAlone(files, unit, changes, writer)
+    if (alone === null) return null
+    memories.reverse()
+    return readStoredRowGroup(context, alone.file, alone.place.group, memories[0])
+  }
+  for await (const [unit, stored] of readAhead(units, storedOf)) {
+    yield* groupsOfUnit(context, files, unit, stored, changes, writer)
+  }
+  freeMemories(memories)
+}
+
 /**
  * A stretch of rows: copied where nothing changes, with what stays of its chunks where it is one row group before and after (`stored`),
  * and else gathered whole.
  */
-async function writeUnit(
+async function* groupsOfUnit(
   context: MergeContext,
   files: readonly OpenFile[],
-  { pieces, encode }: Unit<DecidedRowGroup>,
+  unit: Unit<DecidedRowGroup>,
   stored: StoredRowGroup | null,
   changes: IncomingChanges,
   writer: FileWriter,
-): Promise<void> {
-  const [{ place, selected, keys, rows, decoded }] = pieces as [DecidedRowGroup]
+): AsyncGenerator<WrittenRowGroup> {
+  const [{ selected, keys, rows, decoded }] = unit.pieces as [DecidedRowGroup]
+  const kept = keptAlone(files, unit, writer)
   if (stored !== null) {
-    return writer.encodeRewritten(await rewrittenColumns(context, stored, selected!, changes, decoded), rows, keys!)
-  }
-  const file = place === null ? null : files[place.file]!
-  if (!encode && file !== null && writer.canKeep(file)) return writer.keep(file, place!.group)
-  await writer.encode(await unitColumns(context, files, pieces, changes))
+    const columns = await rewrittenColumns(context, stored, selected!, changes, decoded)
+    yield writer.encodeGroup(columns, rows, keys!)
+  } else if (kept !== null) yield await writer.keep(kept.file, kept.place.group)
+  else yield* writer.encode(await unitColumns(context, files, unit.pieces, changes))
 }
 
 /** A row group and the changes [from, to) of its key interval. */
@@ -285,9 +311,8 @@ async function mergeForeign(
   if (selected.selection === null) return nothingWritten(outcomes)
 
   const writer = new FileWriter(context, partition)
-  writer.startSequence(selected.selection.rows)
-  if (selected.selection.rows > 0) await writer.encode(applySelection(context, stored, selected, changes))
-  await writer.endSequence()
+  const columns = applySelection(context, stored, selected, changes)
+  await writer.writeSequence(selected.selection.rows, false, writer.encode(columns))
   return {
     removed: files.map((file) => file.stored.file),
     added: writer.added,

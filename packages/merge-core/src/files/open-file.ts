@@ -7,6 +7,7 @@ import type { DataFile } from '../iceberg/manifest.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import { type ColumnChunk, decodeColumnIndex, decodeOffsetIndex, type RowGroup } from '../parquet/footer.ts'
+import type { GroupMemory } from '../parquet/group-memory.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
 import { bindField, blameFor, type Footer, type NameMapping, readFooter } from '../parquet/read-footer.ts'
 import {
@@ -108,15 +109,16 @@ function rangeOf(footer: Footer, offset: number | undefined, length: number | un
   return { start: offset, end }
 }
 
-/** The stored chunks of the fields of a row group, read at once and not decoded. */
+/** The stored chunks of the fields of a row group, read at once and not decoded; in the memory where the store can. */
 export async function readChunks(
   { source, footer, stored }: OpenFile,
   group: number,
   fields: readonly Field[],
+  memory: GroupMemory,
 ): Promise<{ readonly task: RowGroupTask; readonly read: readonly ReadRange[] }> {
   const task = planRowGroup(footer, group, fields, stored.names)
   const ranges = task.chunks.flatMap((chunk) => (chunk.stored === null ? [] : [chunk.stored.range]))
-  return { task, read: await readRanges(source, ranges) }
+  return { task, read: await readRanges(source, ranges, memory) }
 }
 
 /**

@@ -15,6 +15,7 @@ import { beginColumn, endColumns } from '../columns/memory.ts'
 import { invariant } from '../invariant.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
 import type { RowGroup } from '../parquet/footer.ts'
+import type { GroupMemory } from '../parquet/group-memory.ts'
 import type { KeptChunk } from '../parquet/move-chunk.ts'
 import {
   type ChunkPage,
@@ -120,12 +121,14 @@ export interface StoredRowGroup {
   readonly indexes: Pick<KeptRowGroup, 'columnIndexes' | 'offsetIndexes'>
 }
 
+/** @param memory for what is read, in use until the row group is rewritten */
 export async function readStoredRowGroup(
   { fields }: MergeContext,
   file: OpenFile,
   group: number,
+  memory: GroupMemory,
 ): Promise<StoredRowGroup> {
-  const [chunks, indexes] = await Promise.all([readChunks(file, group, fields), readPageIndexes(file, group)])
+  const [chunks, indexes] = await Promise.all([readChunks(file, group, fields, memory), readPageIndexes(file, group)])
   return { file, ...chunks, indexes, rowGroup: file.footer.rowGroups[group]! }
 }
 

@@ -7,10 +7,12 @@ import { sliceRows } from '../columns/gather.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { invariant } from '../invariant.ts'
-import { assembleFile, type KeptRowGroup } from '../parquet/assemble-file.ts'
+import { type AssembledFile, assembleFile, type KeptRowGroup, MAGIC } from '../parquet/assemble-file.ts'
+import { freeMemories, type GroupMemory, takeMemories } from '../parquet/group-memory.ts'
 import { type KeyRange, keyRangesEntry } from '../parquet/key-ranges.ts'
 import { type ChunkSource, type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
 import { isSameLayout } from '../parquet/write-schema.ts'
+import type { ByteStream } from '../store/object-store.ts'
 import { dataFileOf } from './data-file.ts'
 import type { MergeContext } from './merge-context.ts'
 import { keptRowGroup, type OpenFile } from './open-file.ts'
@@ -36,25 +38,49 @@ export function nothingCounted(): WriteCounts {
   return { rowGroupsCopied: 0, rowGroupsEncoded: 0, chunksCopied: 0, chunksEncoded: 0, bytesEncoded: 0 }
 }
 
+/** A row group of a file to be, with the bytes that it counts with. */
+export interface WrittenRowGroup {
+  readonly group: EncodedRowGroup | KeptRowGroup
+  readonly keys: KeyRange
+  readonly rows: number
+  readonly bytes: number
+}
+
 export class FileWriter {
   readonly added: DataFile[] = []
   readonly counts = nothingCounted()
   readonly #context: MergeContext
   readonly #partition: readonly PartitionValue[]
+  /** Where row groups are encoded in turn; none where they are held until their file is complete. */
+  #memories: GroupMemory[] = []
   #rowsToCome = 0
-  #groups: (EncodedRowGroup | KeptRowGroup)[] = []
-  #keyRanges: KeyRange[] = []
-  #bytes = 0
-  #rows = 0
 
   constructor(context: MergeContext, partition: readonly PartitionValue[]) {
     this.#context = context
     this.#partition = partition
   }
 
-  /** Begins a stretch of rows that become files of their own. */
-  startSequence(rows: number): void {
+  /**
+   * Writes a stretch of rows into files of their own. `groups` are what this writer makes of them, in key order. Where none is kept, each
+   * is on its way to the store while the next is made; else in what order they lie shows when all are there.
+   */
+  async writeSequence(
+    rows: number,
+    keepsGroups: boolean,
+    groups: Generator<WrittenRowGroup> | AsyncGenerator<WrittenRowGroup>,
+  ): Promise<void> {
     this.#rowsToCome = rows
+    if (!keepsGroups) this.#memories = takeMemories()
+    try {
+      while (this.#rowsToCome > 0) {
+        const ofFile = this.#untilFull(groups)
+        await (keepsGroups ? this.#writeParts(ofFile) : this.#writeStream(ofFile))
+      }
+    } finally {
+      await groups.return(undefined)
+      freeMemories(this.#memories)
+      this.#memories = []
+    }
   }
 
   /** Whether row groups of the file can be copied: its schema is laid out as the table's is by now. */
@@ -63,21 +89,21 @@ export class FileWriter {
   }
 
   /** A row group copied as it stands. */
-  async keep(file: OpenFile, group: number): Promise<void> {
+  async keep(file: OpenFile, group: number): Promise<WrittenRowGroup> {
     const rowGroup = file.footer.rowGroups[group]!
     const bytes = rowGroup.columns.reduce((sum, chunk) => sum + chunk.metaData!.totalCompressedSize, 0)
     this.counts.rowGroupsCopied++
-    await this.#add(await keptRowGroup(file, group), file.keyRanges![group]!, rowGroup.numRows, bytes)
+    return { group: await keptRowGroup(file, group), keys: file.keyRanges![group]!, rows: rowGroup.numRows, bytes }
   }
 
   /** Rows in key order, split into row groups of about the target size. */
-  async encode(columns: readonly Column[]): Promise<void> {
+  *encode(columns: readonly Column[]): Generator<WrittenRowGroup> {
     const rows = columns[0]!.rows
     let start = 0
     const bytes = columns.reduce((sum, column) => sum + columnBytes(column), 0)
     for (const part of this.#rowGroupsOf(rows, bytes)) {
       const group = part === rows ? columns : columns.map((column) => sliceRows(column, start, start + part))
-      await this.#encodeGroup(group, part, this.#keyRange(group, part))
+      yield this.encodeGroup(group, part, this.#keyRange(group, part))
       start += part
     }
   }
@@ -88,31 +114,25 @@ export class FileWriter {
   }
 
   /** A row group of columns, and of chunks and pages of a stored one: one row group (isOneGroup). */
-  async encodeRewritten(columns: Iterable<ChunkSource>, rows: number, keys: KeyRange): Promise<void> {
-    await this.#encodeGroup(columns, rows, keys)
-  }
-
-  async endSequence(): Promise<void> {
-    if (this.#groups.length > 0) await this.#writeFile()
-    invariant(this.#rowsToCome === 0, 'every row of a sequence is in one of its files')
+  encodeGroup(columns: Iterable<ChunkSource>, rows: number, keys: KeyRange): WrittenRowGroup {
+    const { fields, keyColumns } = this.#context
+    const memory = this.#memories.shift()
+    const lying = memory === undefined ? {} : { memory }
+    const group = encodeRowGroup(fields, columns, { codec: 'zstd', level: 1, keyColumns, ...lying })
+    if (memory !== undefined) this.#memories.push(memory)
+    invariant(group.rowGroup.numRows === rows, `${group.rowGroup.numRows} rows are encoded, not ${rows}`)
+    this.counts.rowGroupsEncoded++
+    for (const bytes of group.encodedBytes) {
+      if (bytes === null) this.counts.chunksCopied++
+      else this.counts.chunksEncoded++
+      this.counts.bytesEncoded += bytes ?? 0
+    }
+    return { group, keys, rows, bytes: group.bytes.length }
   }
 
   #rowGroupsOf(rows: number, bytes: number): number[] {
     const rowsMax = Math.floor(ROW_GROUP_COLUMN_BYTES_MAX / (bytes / rows))
     return splitRows(rows, Math.max(1, Math.min(this.#context.rowGroupRows, rowsMax)))
-  }
-
-  async #encodeGroup(columns: Iterable<ChunkSource>, rows: number, keys: KeyRange): Promise<void> {
-    const { fields, keyColumns } = this.#context
-    const encoded = encodeRowGroup(fields, columns, { codec: 'zstd', level: 1, keyColumns })
-    invariant(encoded.rowGroup.numRows === rows, `${encoded.rowGroup.numRows} rows are encoded, not ${rows}`)
-    this.counts.rowGroupsEncoded++
-    for (const bytes of encoded.encodedBytes) {
-      if (bytes === null) this.counts.chunksCopied++
-      else this.counts.chunksEncoded++
-      this.counts.bytesEncoded += bytes ?? 0
-    }
-    await this.#add(encoded, keys, rows, encoded.bytes.length)
   }
 
   #keyRange(columns: readonly Column[], rows: number): KeyRange {
@@ -126,27 +146,53 @@ export class FileWriter {
     return { first: keyOf(0), last: keyOf(rows - 1) }
   }
 
-  async #add(group: EncodedRowGroup | KeptRowGroup, range: KeyRange, rows: number, bytes: number): Promise<void> {
-    this.#groups.push(group)
-    this.#keyRanges.push(range)
-    this.#bytes += bytes
-    this.#rows += rows
-    this.#rowsToCome -= rows
-    if (isFull(this.#bytes, this.#rows, this.#rowsToCome, this.#context.fileBytes)) await this.#writeFile()
+  /** The next row groups, as many as make a file. */
+  async *#untilFull(groups: Generator<WrittenRowGroup> | AsyncGenerator<WrittenRowGroup>) {
+    let [bytes, rows] = [0, 0]
+    do {
+      const next: IteratorResult<WrittenRowGroup, unknown> = await groups.next()
+      if (next.done) throw new Error(`${this.#rowsToCome} rows of a sequence are in none of its files`)
+      bytes += next.value.bytes
+      rows += next.value.rows
+      this.#rowsToCome -= next.value.rows
+      yield next.value
+    } while (this.#rowsToCome > 0 && !isFull(bytes, rows, this.#rowsToCome, this.#context.fileBytes))
   }
 
-  async #writeFile(): Promise<void> {
-    const { fields } = this.#context
-    const file = assembleFile(fields, this.#groups, {
+  async #writeParts(groups: AsyncIterable<WrittenRowGroup>): Promise<void> {
+    const file = this.#assemble(await Array.fromAsync(groups))
+    this.#add(await this.#context.createFile(file.parts), file)
+  }
+
+  async #writeStream(groups: AsyncIterable<WrittenRowGroup>): Promise<void> {
+    const written: WrittenRowGroup[] = []
+    let file: AssembledFile | null = null
+    const assemble = () => this.#assemble(written)
+    async function* pieces(): ByteStream {
+      yield MAGIC
+      for await (const each of groups) {
+        written.push(each)
+        yield (each.group as EncodedRowGroup).bytes
+      }
+      file = assemble()
+      const [last] = file.parts.slice(written.length + 1)
+      invariant(last?.kind === 'bytes', 'encoded row groups lie between the magic and the footer')
+      yield last.bytes
+    }
+    const path = await this.#context.createFile(pieces())
+    this.#add(path, file!)
+  }
+
+  #assemble(groups: readonly WrittenRowGroup[]): AssembledFile {
+    const ofGroups = groups.map(({ group }) => group)
+    return assembleFile(this.#context.fields, ofGroups, {
       keyColumns: 0,
       copyBytesMin: COPY_BYTES_MIN,
-      keyValueMetadata: [keyRangesEntry(this.#keyRanges)],
+      keyValueMetadata: [keyRangesEntry(groups.map(({ keys }) => keys))],
     })
-    const path = await this.#context.createFile(file.parts)
+  }
+
+  #add(path: string, file: AssembledFile): void {
     this.added.push(dataFileOf(this.#context, this.#partition, { ...file, path, records: file.rows }))
-    this.#groups = []
-    this.#keyRanges = []
-    this.#bytes = 0
-    this.#rows = 0
   }
 }

@@ -72,7 +72,8 @@ export interface AssembledFile {
   readonly deadBytes: number
 }
 
-const MAGIC = new TextEncoder().encode('PAR1')
+/** The first bytes of a file, and the last. */
+export const MAGIC = new TextEncoder().encode('PAR1')
 const VERSION = '0.1.0'
 
 /** The groups of a file become `parts` of a new object; see AssembleOptions for their order. Throws where an invariant breaks. */

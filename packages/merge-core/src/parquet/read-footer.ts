@@ -75,8 +75,13 @@ export async function readFooter(source: ByteSource): Promise<Footer> {
 }
 
 /** Bytes [start, end), refused where the source gives fewer or more. */
-export async function readExactly(source: ByteSource, start: number, end: number): Promise<Uint8Array> {
-  const bytes = await source.read(start, end)
+export async function readExactly(
+  source: ByteSource,
+  start: number,
+  end: number,
+  into?: Uint8Array,
+): Promise<Uint8Array> {
+  const bytes = await source.read(start, end, into)
   if (bytes.length !== end - start) {
     throw new DamagedObjectError(source.path, `bytes ${start} to ${end} came as ${bytes.length} bytes`)
   }

@@ -7,6 +7,7 @@ import type { Field } from '../primitive-type.ts'
 import { decodeColumnChunk } from './decode/column-chunk.ts'
 import { checkPage, findPages, type StoredPage } from './decode/pages.ts'
 import { type ColumnMetaData, PageType, type RowGroup, type SchemaElement } from './footer.ts'
+import type { GroupMemory } from './group-memory.ts'
 import {
   type ByteSource,
   bindField,
@@ -72,10 +73,21 @@ export async function readRowGroup(
   return decodeRowGroup(task, await readRanges(source, ranges))
 }
 
-/** Bytes that cover the ranges, near ones read together; `cutRange` finds a range in them. */
-export async function readRanges(source: ByteSource, ranges: readonly FileRange[]): Promise<ReadRange[]> {
+/** Bytes that cover the ranges, near ones read together, in the memory where the store can; `cutRange` finds a range in them. */
+export async function readRanges(
+  source: ByteSource,
+  ranges: readonly FileRange[],
+  memory?: GroupMemory,
+): Promise<ReadRange[]> {
+  const joined = joinRanges(ranges)
+  memory?.reserve(joined.reduce((sum, { start, end }) => sum + end - start, 0))
+  let at = 0
   return Promise.all(
-    joinRanges(ranges).map(async ({ start, end }) => ({ start, bytes: await readExactly(source, start, end) })),
+    joined.map(async ({ start, end }) => {
+      const into = memory?.bytes.subarray(at, at + end - start)
+      at += end - start
+      return { start, bytes: await readExactly(source, start, end, into) }
+    }),
   )
 }
 

@@ -8,8 +8,8 @@
 //   3  encode all pages of the chunk and compress them, unless the first ones show that it gains less than an eighth (pages)
 //   4  find the bounds of each page, and from them those of the chunk (chunk-bounds)
 //
-// Pure and synchronous, so that it runs in a thread as it stands. Buffers for encoded pages and for the group are kept between calls
-// and belong to the modules; the result's bytes are its own.
+// Pure and synchronous, so that it runs in a thread as it stands. Buffers for encoded pages are kept between calls and belong to the
+// modules; the result's bytes are its own, or lie in memory that the caller gave.
 
 import type { Column, PlainColumn } from '../columns/column.ts'
 import { kindOf } from '../columns/kind-of-type.ts'
@@ -18,14 +18,7 @@ import type { Field } from '../primitive-type.ts'
 import { chooseEncoding, chooseWithoutDictionary, overWholeDictionary } from './encode/choose-encoding.ts'
 import { chunkBounds, chunkStatistics, columnIndexOf } from './encode/chunk-bounds.ts'
 import { cutPages, cutStretches, PAGE_ROWS, type PageRows } from './encode/cut-pages.ts'
-import {
-  encodePages,
-  type StoredPages,
-  storeChunk,
-  storedBytes,
-  storePages,
-  storeSplicedPages,
-} from './encode/pages.ts'
+import { beginGroup, encodePages, type StoredPages, storeChunk, storePages, storeSplicedPages } from './encode/pages.ts'
 import { presentRows } from './encode/present-rows.ts'
 import { boundsOfPages, splicedIndex, splicedStatistics } from './encode/spliced-bounds.ts'
 import {
@@ -37,6 +30,7 @@ import {
   type RowGroup,
   type Statistics,
 } from './footer.ts'
+import { GroupMemory } from './group-memory.ts'
 import { chunkStart, type KeptChunk, moveChunk, moveOffsetIndex } from './move-chunk.ts'
 import type { ChunkPage } from './read-row-group.ts'
 import type { SplicedChunk, SplicedPiece } from './spliced-chunk.ts'
@@ -50,11 +44,13 @@ export interface WriteOptions {
   readonly pageRows?: number
   /** The first so many fields are the key: rows are sorted by them, and their bounds are exact and whole. */
   readonly keyColumns: number
+  /** Where the group's bytes are to lie; by default they have a buffer of their own. */
+  readonly memory?: GroupMemory
 }
 
 /** A row group that no file holds yet. Offsets count from the first of `bytes`; a dictionary page may lie at 0. */
 export interface EncodedRowGroup {
-  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly bytes: Uint8Array
   readonly rowGroup: RowGroup
   /** One a column; null where a page has no bounds. */
   readonly columnIndexes: readonly (ColumnIndex | null)[]
@@ -62,6 +58,9 @@ export interface EncodedRowGroup {
   /** One a column: bytes of the pages that were encoded, those that were copied left out; null where the chunk was. */
   readonly encodedBytes: readonly (number | null)[]
 }
+
+/** Of groups whose bytes are copied out at once; kept between calls. */
+const ownMemory = new GroupMemory()
 
 interface PlacedChunk {
   readonly chunk: ColumnChunk
@@ -91,6 +90,8 @@ export function encodeRowGroup(
   columns: Iterable<ChunkSource>,
   options: WriteOptions,
 ): EncodedRowGroup {
+  const memory = options.memory ?? ownMemory
+  beginGroup(memory)
   const chunks: PlacedChunk[] = []
   let rows = 0
   let end = 0
@@ -106,7 +107,7 @@ export function encodeRowGroup(
   invariant(fields.length === chunks.length, `${chunks.length} columns for ${fields.length} fields`)
   invariant(rows > 0, 'a row group without rows')
   return {
-    bytes: storedBytes(end),
+    bytes: options.memory === undefined ? new Uint8Array(memory.bytes.subarray(0, end)) : memory.bytes.subarray(0, end),
     rowGroup: {
       columns: chunks.map(({ chunk }) => chunk),
       totalByteSize: chunks.reduce((sum, { chunk }) => sum + chunk.metaData!.totalUncompressedSize, 0),

@@ -32,6 +32,7 @@ export function storeByPrefix(own: ObjectStore, lent: () => Promise<readonly Pre
     unproven: async (location) => (await (await storeOf(location)).unproven?.(location)) ?? null,
     get: async (path, options) => (await storeOf(path)).get(path, options),
     put: async (path, content, mode, options) => (await storeOf(path)).put(path, content, mode, options),
+    createFrom: async (path, stream) => (await (await storeOf(path)).createFrom?.(path, stream)) ?? null,
     list: async (prefix, options) => (await storeOf(prefix)).list(prefix, options),
     delete: async (path) => (await storeOf(path)).delete(path),
     abandonUploads: async (prefix, options) =>

@@ -13,8 +13,8 @@ export interface ByteSource {
   readonly etag: string
   /** Of the whole object. */
   readonly bytes: number
-  /** Bytes [start, end), which must lie inside the object. Do not change them: they may be shared. */
-  read(start: number, end: number): Promise<Uint8Array>
+  /** Bytes [start, end), which must lie inside the object; in `into` where the store can put them there. Do not change them: they may be shared. */
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>
 }
 
 export interface SourceOptions {
@@ -43,11 +43,11 @@ export async function storeSource(store: ObjectReader, path: string, options: So
     path,
     etag,
     bytes,
-    async read(start, end) {
+    async read(start, end, into) {
       invariant(0 <= start && start <= end && end <= bytes, `bytes ${start} to ${end} of ${path}, which has ${bytes}`)
       if (start === end) return new Uint8Array(0)
       if (start >= tailStart) return tail.bytes.subarray(start - tailStart, end - tailStart)
-      const result = await store.get(path, { range: { start, end }, etag })
+      const result = await store.get(path, { range: { start, end }, etag, ...(into !== undefined && { into }) })
       if (result.kind !== 'ok') throw errorOf(path, result)
       if (result.bytes.length === end - start) return result.bytes
       throw new DamagedObjectError(path, `${result.bytes.length} bytes came where ${end - start} were asked for`)

@@ -7,7 +7,7 @@ import { constants } from 'node:fs'
 import { copyFile, type FileHandle, open, unlink } from 'node:fs/promises'
 import { resolveRange } from './byte-range.ts'
 import { CALL_BYTES_MAX, codeOf, etagOf, fileOf, readFully, statFile, writtenInPlace } from './local-file.ts'
-import type { Failure, ObjectPart } from './object-store.ts'
+import type { ByteStream, Failure, ObjectPart } from './object-store.ts'
 
 /** While one lane reads the other writes. */
 const COPY_LANES = 2
@@ -18,6 +18,8 @@ const SHARED_CLONE_MIN = 0.5
 const COPIED_CLONE_MIN = 0.75
 /** Of larger objects the disk takes what has come while more comes, instead of all at the end. */
 const SYNC_AT_END_BYTES_MAX = 8 * 1024 * 1024
+/** Of a stream, as soon as they are written: the disk takes one while the next is made. */
+const PIECE_SYNCED_MIN = 1024 * 1024
 /** Of a clone: the file system does not share blocks, or not between these two. */
 const CANNOT_SHARE_CODES = new Set(['ENOTSUP', 'EOPNOTSUPP', 'ENOTTY', 'ENOSYS', 'EXDEV', 'EINVAL'])
 
@@ -60,6 +62,37 @@ export async function writeTemporary<T>(
       await removeTemporary(begun.name)
     }
   }
+}
+
+/** As writeTemporary, of a stream's pieces: while one is written the next is made. */
+export async function streamTemporary<T>(
+  folder: string,
+  stream: ByteStream,
+  durable: boolean,
+  use: (temporary: TemporaryFile) => Promise<T>,
+): Promise<T> {
+  const temporary = await beginTemporary(folder, null, durable)
+  try {
+    let end = 0
+    let writing = Promise.resolve()
+    for await (const piece of stream) {
+      await writing
+      writing = writePiece(temporary.handle, piece, end, durable)
+      // Of one that fails while the next piece is made the failure shows when it is waited for.
+      writing.catch(() => {})
+      end += piece.length
+    }
+    await writing
+    return await use(temporary)
+  } finally {
+    await temporary.handle.close()
+    await removeTemporary(temporary.name)
+  }
+}
+
+async function writePiece(target: FileHandle, piece: Uint8Array, at: number, durable: boolean): Promise<void> {
+  await writeFully(target, piece, at)
+  if (durable && piece.length >= PIECE_SYNCED_MIN) await target.datasync()
 }
 
 let temporaryFiles = 0

@@ -25,9 +25,10 @@ import {
   statFile,
   writtenInPlace,
 } from './local-file.ts'
-import { removeTemporary, type TemporaryFile, writeTemporary } from './local-parts.ts'
+import { removeTemporary, streamTemporary, type TemporaryFile, writeTemporary } from './local-parts.ts'
 import { byLocation, parseLocation, parseObjectLocation } from './location.ts'
 import type {
+  ByteStream,
   DeleteResult,
   Failure,
   GetResult,
@@ -57,6 +58,7 @@ export function localStore(options: LocalStoreOptions = {}): ObjectStore {
   return {
     get: (path, getOptions = {}) => orFailure(() => getFile(path, getOptions)),
     put: (path, content, mode) => orFailure(() => putFile(path, content, mode, durable)),
+    createFrom: (path, stream) => orFailure(() => createFile(path, stream, durable)),
     list: (prefix, { after } = {}) => orFailure(() => listFiles(prefix, after)),
     delete: (path) => orFailure(() => deleteFile(path)),
   }
@@ -73,7 +75,7 @@ async function getFile(path: string, options: Parameters<ObjectStore['get']>[1] 
     const objectBytes = Number(before.size)
     const range = resolveRange(path, options.range, objectBytes)
     if (range.kind !== 'ok') return range
-    const bytes = new Uint8Array(range.end - range.start)
+    const bytes = options.into?.subarray(0, range.end - range.start) ?? new Uint8Array(range.end - range.start)
     const read = await readFully(file, bytes, range.start)
     if (read < bytes.length || etagOf(fstatSync(file, { bigint: true })) !== etag) return writtenInPlace(path)
     return { kind: 'ok', bytes, etag, objectBytes }
@@ -99,13 +101,24 @@ async function putFile(
   const parts = content instanceof Uint8Array ? [{ kind: 'bytes' as const, bytes: content }] : content
   return writeTemporary(folder, parts, durable, async (temporary) => {
     if (current !== null) await datedAfter(temporary.handle, current)
-    if (durable) await temporary.handle.sync()
-    const written = await temporary.handle.stat({ bigint: true })
-    const failure = await giveName(temporary, file, mode)
-    if (failure !== null) return failure
-    if (durable) await syncFolder(folder)
-    return { kind: 'ok', etag: etagOf(written), objectBytes: Number(written.size) }
+    return publish(temporary, file, mode, durable)
   })
+}
+
+async function createFile(path: string, stream: ByteStream, durable: boolean): Promise<PutResult> {
+  const file = fileOf(path)
+  const folder = dirname(file)
+  await makeFolder(folder, durable)
+  return streamTemporary(folder, stream, durable, (temporary) => publish(temporary, file, { kind: 'create' }, durable))
+}
+
+async function publish(temporary: TemporaryFile, file: string, mode: PutMode, durable: boolean): Promise<PutResult> {
+  if (durable) await temporary.handle.sync()
+  const written = await temporary.handle.stat({ bigint: true })
+  const failure = await giveName(temporary, file, mode)
+  if (failure !== null) return failure
+  if (durable) await syncFolder(dirname(file))
+  return { kind: 'ok', etag: etagOf(written), objectBytes: Number(written.size) }
 }
 
 async function giveName(temporary: TemporaryFile, file: string, mode: PutMode): Promise<Failure | null> {

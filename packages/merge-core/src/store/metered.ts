@@ -34,6 +34,12 @@ export function meteredStore(store: ObjectStore): { readonly store: ObjectStore;
         }
         return result
       },
+      async createFrom(path, stream) {
+        const result = (await store.createFrom?.(path, stream)) ?? null
+        if (result !== null) traffic.requests.put++
+        if (result?.kind === 'ok') traffic.written += result.objectBytes
+        return result
+      },
       list(prefix, options) {
         traffic.requests.list++
         return store.list(prefix, options)

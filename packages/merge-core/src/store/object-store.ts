@@ -20,6 +20,12 @@ export type Failure =
 /** Bytes [start, end) or the last `suffix` bytes (the whole object where it is shorter). */
 export type ByteRange = { readonly start: number; readonly end: number } | { readonly suffix: number }
 
+export interface GetOptions {
+  readonly range?: ByteRange
+  readonly etag?: string
+  readonly into?: Uint8Array
+}
+
 export type GetResult =
   | { readonly kind: 'ok'; readonly bytes: Uint8Array; readonly etag: string; readonly objectBytes: number }
   | Failure
@@ -34,6 +40,12 @@ export type ObjectPart =
       readonly start: number
       readonly end: number
     }
+
+/**
+ * An object's bytes, one piece behind another, made as they are asked for. A piece stays as it is until the second one after it is asked
+ * for: while one is written the next may be made.
+ */
+export type ByteStream = AsyncIterable<Uint8Array>
 
 export type PutMode =
   /** Fails with `conflict` where the object exists. */
@@ -82,15 +94,20 @@ export interface ObjectStore {
   readonly unproven?: (location: string) => Promise<string | null>
   /**
    * With `etag`, an object that has another tag by now gives `conflict`: ranges of one object are pinned to one version. The bytes are
-   * the caller's own.
+   * the caller's own, or lie in `into`, which has room for the range, where the store can put them there.
    */
-  get(path: string, options?: { readonly range?: ByteRange; readonly etag?: string }): Promise<GetResult>
+  get(path: string, options?: GetOptions): Promise<GetResult>
   put(
     path: string,
     content: Uint8Array | readonly ObjectPart[],
     mode: PutMode,
     options?: PutOptions,
   ): Promise<PutResult>
+  /**
+   * Creates an object of a stream, of a store that need not send anything twice; null where the location's store is none, and nothing of
+   * the stream was asked for.
+   */
+  readonly createFrom?: (path: string, stream: ByteStream) => Promise<PutResult | null>
   /**
    * Every object whose location starts with `prefix`, in ascending byte order; with `after`, only those behind that location. Nothing
    * there is an empty list.

@@ -24,11 +24,14 @@ export function stoppable<Given extends Waiting>(environment: Given, signal: Abo
 }
 
 function stoppableStore(store: ObjectStore, signal: AbortSignal): ObjectStore {
-  const { unproven, abandonUploads } = store
+  const { unproven, createFrom, abandonUploads } = store
   return {
     ...(unproven !== undefined && { unproven }),
     get: (path, options) => unlessStopped(signal, () => store.get(path, options)),
     put: (path, content, mode) => unlessStopped(signal, () => store.put(path, content, mode, { signal })),
+    ...(createFrom !== undefined && {
+      createFrom: (path, stream) => unlessStopped(signal, () => createFrom(path, stream)),
+    }),
     list: (prefix, options) => unlessStopped(signal, () => store.list(prefix, options)),
     delete: (path) => unlessStopped(signal, () => store.delete(path)),
     ...(abandonUploads !== undefined && {

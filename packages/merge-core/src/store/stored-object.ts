@@ -1,7 +1,7 @@
 // Whole objects read and written, with outcomes turned into the errors that an operator acts on.
 
 import { DamagedObjectError, InputError, TryAgainError } from '../errors.ts'
-import type { Failure, ObjectPart, ObjectStore, PutResult } from './object-store.ts'
+import type { ByteStream, Failure, ObjectPart, ObjectStore, PutResult } from './object-store.ts'
 import { bytesOf } from './s3/part-plan.ts'
 
 /**
@@ -36,8 +36,9 @@ const THROTTLED_ATTEMPTS_MAX = 8
 export async function createObject(
   store: ObjectStore,
   path: string,
-  content: Uint8Array | readonly ObjectPart[],
+  content: Uint8Array | readonly ObjectPart[] | ByteStream,
 ): Promise<void> {
+  if (Symbol.asyncIterator in content) return createFromStream(store, path, content)
   for (let attempt = 1; ; attempt++) {
     const result = await createWhenTaken(store, path, content)
     if (result.kind === 'ok') return
@@ -53,6 +54,16 @@ export async function createObject(
       cause: 'cause' in result ? result.cause : undefined,
     })
   }
+}
+
+/** Where the store takes none, the pieces are held until they can all be sent. */
+async function createFromStream(store: ObjectStore, path: string, stream: ByteStream): Promise<void> {
+  const result = (await store.createFrom?.(storeLocation(path), stream)) ?? null
+  if (result?.kind === 'ok') return
+  if (result !== null) throw failureError(path, 'writing', result)
+  const parts: ObjectPart[] = []
+  for await (const piece of stream) parts.push({ kind: 'bytes', bytes: new Uint8Array(piece) })
+  return createObject(store, path, parts)
 }
 
 /** Of a create nothing can be missing but what it copies from. */

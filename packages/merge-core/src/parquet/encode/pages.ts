@@ -14,6 +14,7 @@ import {
   type PageLocation,
   PageType,
 } from '../footer.ts'
+import { GroupMemory } from '../group-memory.ts'
 import { bytesOfPage, type ChunkPage } from '../read-row-group.ts'
 import type { Values } from './choose-encoding.ts'
 import type { PageRows } from './cut-pages.ts'
@@ -35,8 +36,13 @@ export interface CompressionOptions {
 
 /** Pages of a chunk before compression; kept between chunks. */
 let rawPages = new Uint8Array(1 << 20)
-/** Chunks of a group; kept between groups. */
-let groupBytes = new Uint8Array(1 << 20)
+/** Of the group whose chunks are stored. */
+let group = new GroupMemory()
+
+/** Chunks are put there from here on, those of a new group. */
+export function beginGroup(memory: GroupMemory): void {
+  group = memory
+}
 
 /** Pages of one chunk before compression, in `rawPages`: the dictionary page if any, then data pages. */
 export interface RawPages {
@@ -236,14 +242,9 @@ export function codecName(codec: number): CompressionCodec | null {
 /** Puts a chunk or a page as it is stored into the group's bytes from `at` on; answers where it ends. */
 export function storeChunk(chunk: Uint8Array, at: number): number {
   const end = at + chunk.length
-  reserveGroup(end)
-  groupBytes.set(chunk, at)
+  group.reserve(end)
+  group.bytes.set(chunk, at)
   return end
-}
-
-/** The first `end` of the group's bytes, as a copy. */
-export function storedBytes(end: number): Uint8Array<ArrayBuffer> {
-  return groupBytes.slice(0, end)
 }
 
 const ENCODING_OF = {
@@ -302,19 +303,12 @@ function storePage(rawBytes: number, body: Uint8Array, at: number, kind: PageKin
   const header = encodePageHeader({ ...sizes, type, dataPageHeader, dictionaryPageHeader })
   const bodyAt = at + header.length
   const end = bodyAt + body.length
-  reserveGroup(end)
-  groupBytes.set(header, at)
-  groupBytes.set(body, bodyAt)
+  group.reserve(end)
+  group.bytes.set(header, at)
+  group.bytes.set(body, bodyAt)
   return end
 }
 
 function reserveRaw(bytes: number): void {
   if (rawPages.length < bytes) rawPages = new Uint8Array(Math.ceil(bytes * 1.25))
-}
-
-function reserveGroup(bytes: number): void {
-  if (groupBytes.length >= bytes) return
-  const larger = new Uint8Array(Math.ceil(bytes * 1.5))
-  larger.set(groupBytes)
-  groupBytes = larger
 }
