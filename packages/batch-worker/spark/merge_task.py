@@ -150,7 +150,7 @@ def stored_rows(spark, task):
     if task.files:
         rows = read_parquet(spark, [file["path"] for file in task.files], table_columns(task))
     else:
-        rows = spark.createDataFrame([], T.StructType([*table_columns(task), *PLACE]))
+        rows = spark.range(0).select(*[F.lit(None).cast(c.dataType).alias(c.name) for c in [*table_columns(task), *PLACE]])
     deletes = sorted({path for file in task.files for path in file["deletes"]})
     if deletes:
         rows = rows.join(deleted_rows(spark, task, deletes), ["file", "position"], "left_anti")
@@ -197,9 +197,9 @@ def read_parquet(spark, paths, columns):
     )
     if len(paths) == 1:
         return rows.withColumn("file", F.lit(0)).drop("path")
-    numbers = spark.createDataFrame([(uri_of(spark, path), i) for i, path in enumerate(paths)], "path string, file int")
+    numbers = numbered(spark, [(uri_of(spark, path), number) for number, path in enumerate(paths)])
     unknown = F.raise_error(F.concat(F.lit("not a file of the task: "), F.col("path"))).cast("int")
-    return rows.join(F.broadcast(numbers), "path", "left").withColumn("file", F.coalesce("file", unknown)).drop("path")
+    return rows.join(numbers, "path", "left").withColumn("file", F.coalesce("file", unknown)).drop("path")
 
 
 # Reserved field ids of the Iceberg table spec.
@@ -212,7 +212,14 @@ def deleted_rows(spark, task, paths):
     numbers = {store_location(file["path"]): i for i, file in enumerate(task.files)}
     written = [row.path for row in deletes.select("path").distinct().collect()]
     known = [(path, numbers[store_location(path)]) for path in written if store_location(path) in numbers]
-    return deletes.join(F.broadcast(spark.createDataFrame(known, "path string, file int")), "path").drop("path")
+    return deletes.join(numbered(spark, known), "path").drop("path")
+
+
+def numbered(spark, paths):
+    """Paths and their numbers as a table for joins. As literals: no process of Python takes part in the work."""
+    pairs = [F.struct(F.lit(path).alias("path"), F.lit(number).alias("file")) for path, number in paths]
+    none = F.lit(None).cast("array<struct<path: string, file: int>>")
+    return F.broadcast(spark.range(1).select(F.inline(F.array(*pairs) if pairs else none)))
 
 
 def store_location(path):
