@@ -1,7 +1,7 @@
 // The arguments and options that several commands share. Each option has an environment variable, for containers.
 
-import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { defaultMemoryBytes, defaultThreads } from './container-limits.ts'
 
 export const TABLE_ARGUMENT =
   'the table: a folder such as ./lake/orders, s3://bucket/orders, rest:<catalog>#<namespace>.<table>, or glue:<database>.<table>'
@@ -69,6 +69,32 @@ export function landingPrefixes(command: Command): string[] {
   return prefixes.flatMap((text) => text.split(',')).filter((prefix) => prefix !== '')
 }
 
+export function shardsOption(): Option {
+  return new Option('--shards <count>', 'write a plan for up to so many processes, each of which merges a shard')
+    .env('LASTWRITE_SHARDS')
+    .argParser((text) => parseCount(text, 1))
+}
+
+export function outOption(): Option {
+  return new Option(
+    '--out <prefix>',
+    "folder for the plan, used for no other; by default one in the table's state folder",
+  ).env('LASTWRITE_OUT')
+}
+
+export function shardOption(): Option {
+  return new Option('--shard <plan>', 'merge a shard of this plan.json, and commit the plan where it is the last').env(
+    'LASTWRITE_SHARD',
+  )
+}
+
+export function indexOption(): Option {
+  return new Option('--index <number>', 'which shard, from 0')
+    .env('AWS_BATCH_JOB_ARRAY_INDEX')
+    .argParser((text) => parseCount(text, 0))
+    .default(0)
+}
+
 export function itemBucketOption(): Option {
   return new Option(
     '--item-bucket <name>',
@@ -100,7 +126,7 @@ export function threadsOption(): Option {
   return new Option('--threads <count>', 'how many threads read and merge')
     .env('LASTWRITE_THREADS')
     .argParser(parseThreads)
-    .default(availableParallelism(), 'one for each processor')
+    .default(defaultThreads(), 'one for each processor; of a container also at most one for each GiB')
 }
 
 function parseThreads(text: string): number {
@@ -113,7 +139,7 @@ export function memoryOption(): Option {
   return new Option('--memory <size>', 'memory that the process may take: more changes than fit become several commits')
     .env('LASTWRITE_MEMORY')
     .argParser(parseByteSize)
-    .default(512 * 1024 ** 2, '512MiB')
+    .default(defaultMemoryBytes(), '512MiB; half the limit of a container')
 }
 
 export interface EngineOptions {
