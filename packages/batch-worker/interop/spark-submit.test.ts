@@ -51,7 +51,7 @@ describeWith('spark', 'a merge that starts Spark', () => {
   }
   const snapshots = async () => JSON.parse((await space.lastwrite('history', 'lake/orders', '--json')).stdout).length
 
-  it('has Spark write a partition, and then Spark and Node one snapshot of three', async () => {
+  it('has Spark write a partition, and then Spark and Node one snapshot of three', { timeout: 600_000 }, async () => {
     land(['eu'], 1)
     const first = await merge('--engine', 'spark', '--spark-submit', SPARK_SUBMIT)
     expect(first).toMatchObject({ code: 0 })
@@ -73,7 +73,7 @@ describeWith('spark', 'a merge that starts Spark', () => {
     expect(await sums()).toEqual(REGIONS.toSorted().map((status) => ({ status, n: 50, items: 150 })))
   })
 
-  it('ends with exit code 10 where the JVM is killed, shows nothing of it, and is done by the next run', async () => {
+  it('ends with exit code 10 where the JVM is killed, and is done by the next run', { timeout: 600_000 }, async () => {
     const before = [await snapshots(), await sums()]
     land(REGIONS, 4)
     space.write('killed.sh', `#!/bin/bash\n${SPARK_SUBMIT} "$@" &\nsleep 4; kill -9 $!; wait $!\n`)
