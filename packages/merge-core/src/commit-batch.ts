@@ -16,7 +16,7 @@ import { loadState, type TableState } from './table-state.ts'
 import { group, readObjects } from './take-batch.ts'
 
 /** A thread starts in 0.1 s, and compiles the code anew: half a second for all that merging files takes. Below this it does not pay. */
-const THREAD_ROWS_MIN = 3_000_000
+export const THREAD_ROWS_MIN = 3_000_000
 
 /** What a commit is called by, and what is known before its first attempt. */
 export interface CommitStart {

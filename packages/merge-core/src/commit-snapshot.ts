@@ -39,7 +39,7 @@ export interface SnapshotCommit {
 }
 
 /** Cleaning may remove a file that no snapshot names when it is older than a day: half of that leaves time to commit. */
-const COMMIT_AGE_MAX_MS = 12 * 3600 * 1000
+export const COMMIT_AGE_MAX_MS = 12 * 3600 * 1000
 
 /** An id for the snapshot of the next attempt. */
 export function nextSnapshotId(table: Table, { loaded }: TableState): bigint {

@@ -16,8 +16,11 @@ export class InputError extends Error {
 export class DamagedObjectError extends Error {
   override readonly name = 'DamagedObjectError'
   readonly path: string
-  constructor(path: string, message: string, options?: ErrorOptions) {
-    super(`${path}: ${message}`, options)
+  /** The message without the path. */
+  readonly detail: string
+  constructor(path: string, detail: string, options?: ErrorOptions) {
+    super(`${path}: ${detail}`, options)
     this.path = path
+    this.detail = detail
   }
 }

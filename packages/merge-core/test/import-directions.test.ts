@@ -24,8 +24,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   baseline: ['columns', 'parquet', 'change', 'files', 'export', 'iceberg', 'store', 'type landing'],
   threads: ['files', 'landing', 'baseline', 'store/stoppable.ts', 'type change', 'type iceberg', 'type store'],
   shards: [
-    ...['columns', 'parquet', 'change', 'files', 'landing', 'iceberg', 'store', 'type threads'],
-    ...['stored-files.ts', 'task-identity.ts', 'table-state.ts', 'type table.ts'],
+    ...['columns', 'parquet', 'change', 'files', 'landing', 'iceberg', 'store'],
+    ...['stored-files.ts', 'table-state.ts'],
   ],
   engines: [...['columns', 'parquet', 'change', 'files', 'shards', 'store', 'type iceberg', 'type landing']],
   verify: [

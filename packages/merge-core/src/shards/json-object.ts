@@ -70,6 +70,10 @@ export class JsonObject {
     return Array.isArray(value) ? value : this.#refuse(`${name} is no list`, value)
   }
 
+  has(name: string): boolean {
+    return name in this.#members
+  }
+
   flag(name: string): boolean {
     const value = this.#members[name]
     return typeof value === 'boolean' ? value : this.#refuse(`${name} is no flag`, value)

@@ -3,9 +3,10 @@
 import { type ReadRunTask, readRunLines } from '../baseline/baseline-lines.ts'
 import { type SplitFile, type SplitTask, splitFile } from '../baseline/split-baseline.ts'
 import type { LandedLines } from '../change/lines.ts'
-import type { StoredFile } from '../files/locate.ts'
+import type { IncomingChanges } from '../files/incoming.ts'
 import type { MergeContext, TableLayout } from '../files/merge-context.ts'
 import { type MergeResult, mergeFiles } from '../files/merge-files.ts'
+import type { InputFile } from '../files/open-file.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { type LandedObject, readLanding } from '../landing/read-landing.ts'
 import type { SkippedLanding } from '../landing/scan-landing.ts'
@@ -18,8 +19,9 @@ import { shared } from './transfer.ts'
 export interface MergeFilesTask {
   readonly layout: TableLayout
   readonly partition: readonly PartitionValue[]
-  readonly files: readonly StoredFile[]
-  readonly changes: TaskChanges
+  readonly files: readonly InputFile[]
+  /** From landing lines, or as they are taken. */
+  readonly changes: TaskChanges | IncomingChanges
 }
 
 export interface Workers {
@@ -66,5 +68,6 @@ export function doMergeFiles(
   { layout, partition, files, changes }: MergeFilesTask,
   store: Pick<MergeContext, 'store' | 'createFile'>,
 ): Promise<MergeResult> {
-  return mergeFiles({ ...layout, ...store }, partition, files, incomingChanges(changes, layout.fields))
+  const incoming = 'objects' in changes ? incomingChanges(changes, layout.fields) : changes
+  return mergeFiles({ ...layout, ...store }, partition, files, incoming)
 }
