@@ -50,14 +50,28 @@ export async function shareTasks<Task extends SharedTask>(
   const shared: Task[] = []
   for (const each of partitions) {
     const chosen = choices.get(each)
-    const handedOver = chosen?.choice.engine === 'spark' ? await handOver(store, fields, each) : null
-    if (handedOver !== null && typeof handedOver !== 'string') shared.push(handedOver)
-    else shared.push(...each)
-    if (chosen === undefined) continue
-    const choice: EngineChoice = typeof handedOver === 'string' ? { engine: 'node', why: handedOver } : chosen.choice
-    shares.push({ ...choice, partitions: 1, fileBytes: chosen.load.fileBytes })
+    const { given, choice } = await give(store, fields, each, chosen?.choice ?? NOTHING_TO_CHOOSE)
+    shared.push(...given)
+    if (chosen !== undefined) shares.push({ ...choice, partitions: 1, fileBytes: chosen.load.fileBytes })
   }
   return { tasks: shared, shares: sumShares(shares) }
+}
+
+/** Where no file is touched. */
+const NOTHING_TO_CHOOSE: EngineChoice = { engine: 'node', why: '' }
+
+/** The tasks of a partition as the chosen engine does them, or as this process does where the other one turns out not to be able to. */
+async function give<Task extends SharedTask>(
+  store: ObjectReader,
+  fields: readonly Field[],
+  tasks: readonly Task[],
+  choice: EngineChoice,
+): Promise<{ readonly given: readonly Task[]; readonly choice: EngineChoice }> {
+  if (choice.engine === 'node') return { given: tasks, choice }
+  const whole = await handOver(store, fields, tasks)
+  return typeof whole === 'string'
+    ? { given: tasks, choice: { engine: 'node', why: whole } }
+    : { given: [whole], choice }
 }
 
 function loadOf(tasks: readonly SharedTask[], fields: readonly Field[], sortOrderId: number): PartitionLoad {
