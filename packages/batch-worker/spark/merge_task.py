@@ -79,9 +79,15 @@ def merge_task(spark, task):
     outcomes = write_outcomes(decided(rows, task), task)
     added = []
     if changes_rows(spark, outcomes):
-        ranges = rows.repartitionByRange(task.files_out, *task.keys)
+        ranges = rows.repartitionByRange(files_out(spark, task), *task.keys)
         added = write_rows(decided(ranges, task), task)
     return {"id": task.id, "added": added, "outcomes": outcomes}
+
+
+def files_out(spark, task):
+    """As many files as there are target sizes in what comes in."""
+    changes = file_system(spark, task.changes).getFileStatus(path_of(spark, task.changes)).getLen()
+    return max(1, round((changes + sum(file["bytes"] for file in task.files)) / task.file_bytes))
 
 
 class Task:
@@ -99,7 +105,7 @@ class Task:
         self.stream, self.sequence = self.columns[layout["streamColumn"]], self.columns[layout["sequenceColumn"]]
         self.expired = self.columns[layout["expiredColumn"]] if layout["expiredColumn"] >= 0 else None
         self.row_group_rows = layout["rowGroupRows"]
-        self.files_out = max(1, round(sum(file["bytes"] for file in self.files) / layout["fileBytes"]))
+        self.file_bytes = layout["fileBytes"]
         self.data = f"{task['folder']}/{attempt}-{number:05}"
         self.outcomes = f"{staging}/{attempt}-{number:05}"
 
