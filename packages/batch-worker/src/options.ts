@@ -174,6 +174,20 @@ function parseByteSize(text: string): number {
   return Math.round(Number(digits) * 1024 ** (UNITS.indexOf(unit) + 1))
 }
 
+export interface LogOptions {
+  readonly log: 'text' | 'json'
+}
+
+export function logOption(): Option {
+  return new Option(
+    '--log <form>',
+    'how the run sums itself up: as text, or in a container as one line of JSON with metrics',
+  )
+    .env('LASTWRITE_LOG')
+    .choices(['text', 'json'])
+    .default('text')
+}
+
 export interface StopOptions {
   /** Milliseconds from the start. */
   readonly deadline?: number

@@ -65,6 +65,8 @@ export interface Run {
   readonly startMs: number
   /** Listed and not yet taken up. */
   objects: readonly ListedObject[]
+  /** These, and those of the batch under way. */
+  unmerged: readonly ListedObject[]
   readonly skipped: SkippedLanding[]
   /** Why the run ended before its end. */
   stopped: string | null
@@ -111,6 +113,7 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
     traffic,
     startMs: environment.nowMs(),
     objects: [],
+    unmerged: [],
     skipped: [],
     stopped: null,
     ledger: new Map(),
@@ -145,6 +148,7 @@ async function finishRun(run: Run): Promise<MergeReport> {
   for (const step of Object.keys(report.seconds) as (keyof MergeReport['seconds'])[]) {
     report.seconds[step] = Math.round(report.seconds[step] * 1000) / 1000
   }
+  report.objects.oldestUnmergedS = oldestUnmergedS(run, nowMs())
   report.warnings.push(...warningsOf(run))
   report.exitCode = exitCodeOf(run)
   const { requests, ...bytes } = traffic
@@ -158,6 +162,12 @@ async function finishRun(run: Run): Promise<MergeReport> {
     await store.put(`${run.stateFolder}/reports/${report.commits.at(-1)!.commitId}.json`, text, { kind: 'create' })
   }
   return report
+}
+
+function oldestUnmergedS({ skipped, unmerged }: Run, nowMs: number): number {
+  const landedMs = [...skipped.map(({ object }) => object), ...unmerged].map(({ modifiedMs }) => modifiedMs)
+  const oldestMs = landedMs.reduce((oldest, ms) => Math.min(oldest, ms), nowMs)
+  return Math.round((nowMs - oldestMs) / 1000)
 }
 
 /** What is worst decides: a damaged object, then input to fix, then what another run will do. */

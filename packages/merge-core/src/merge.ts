@@ -32,9 +32,11 @@ export function mergeLanding(
     const { objects, openSince, whole } = await timed(run, 'plan', () => listOpen(run, first))
     Object.assign(run.report.objects, { listed: objects.length, openSince })
     run.objects = objects
+    run.unmerged = objects
     while (run.objects.length > 0) {
       const batch = await takeBatch(run)
       if (batch.landing.length > 0) await commitBatch(run, batch)
+      run.unmerged = run.objects
     }
     const isAllMerged = run.skipped.length === 0 && run.report.damaged.length === 0
     if (whole.size > 0 && isAllMerged) await timed(run, 'commit', () => noteListing(run.table, first, whole))

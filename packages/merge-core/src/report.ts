@@ -37,6 +37,8 @@ export interface MergeReport {
     merged: number
     broken: number
     skipped: { object: string; reason: string }[]
+    /** Seconds since the oldest object landed that the run skipped, or did not come to before it was stopped; 0 where there is none. */
+    oldestUnmergedS: number
   }
   readonly files: { added: number; removed: number; kept: number }
   /** What only older snapshots hold, after the run; null while it runs. */
@@ -69,7 +71,7 @@ export function emptyReport(table: string, location: string): MergeReport {
     conflicts: 0,
     rows: { inserted: 0, replaced: 0, removed: 0 },
     misfits: [],
-    objects: { listed: 0, openSince: null, alreadyMerged: 0, merged: 0, broken: 0, skipped: [] },
+    objects: { listed: 0, openSince: null, alreadyMerged: 0, merged: 0, broken: 0, skipped: [], oldestUnmergedS: 0 },
     files: { added: 0, removed: 0, kept: 0 },
     superseded: null,
     engines: [],

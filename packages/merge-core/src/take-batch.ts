@@ -49,6 +49,7 @@ export async function takeBatch(run: Run, bytesMax = commitBytes(run.options)): 
     return { state, unknown: run.objects.filter((object) => !ledger.has(object.path, object.etag)) }
   })
   report.objects.alreadyMerged += run.objects.length - unknown.length
+  run.unmerged = unknown
   const definition = withItemBuckets(state.definition, run.options.itemBuckets ?? [])
   const landing = await timed(run, 'scan', () => readObjects(run, unknown, definition, bytesMax))
   run.objects = unknown.slice(landing.length)

@@ -11,8 +11,10 @@ import {
   example,
   itemBucketOption,
   jsonOption,
+  type LogOptions,
   landingOption,
   landingPrefixes,
+  logOption,
   memoryOption,
   noFsyncOption,
   type OutputOptions,
@@ -35,17 +37,19 @@ import {
   printFacts,
   printJson,
   secondsOfSteps,
+  toJson,
   warn,
 } from '../print.ts'
 import { supersededText } from '../print-maintenance.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
+import { runSummary } from '../run-summary.ts'
 import { untilStopped } from '../signals.ts'
 import { SPARK_SUBMIT, sparkEngine } from '../spark-engine.ts'
 import { toLandingPrefix } from '../table-location.ts'
 import { planAndPrint } from './plan.ts'
 
-interface MergeOptions extends EngineOptions, OutputOptions, StopOptions, StoreOptions, WriteOptions {
+interface MergeOptions extends EngineOptions, LogOptions, OutputOptions, StopOptions, StoreOptions, WriteOptions {
   readonly dryRun?: true
   readonly allHours?: true
   readonly itemBucket?: readonly string[]
@@ -69,6 +73,7 @@ export function mergeCommand(): Command {
     .addOption(sparkSubmitOption())
     .addOption(noFsyncOption())
     .addOption(profileOption())
+    .addOption(logOption())
     .addOption(jsonOption('the report'))
     .addOption(quietOption())
     .addHelpText('after', example('lastwrite merge ./lake/orders --landing ./landing/orders'))
@@ -95,8 +100,9 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
   ).finally(progress.stop)
   await profiles?.write()
   warnOf(report)
+  if (options.log === 'json') warn(toJson(runSummary(report, process.env, Date.now())))
   if (options.json) printJson(report)
-  else if (!options.quiet) printReport(report)
+  else if (options.log === 'text' && !options.quiet) printReport(report)
   process.exitCode = report.exitCode
 }
 
