@@ -10,6 +10,7 @@ import { InputError, type TableDefinition } from '@lastwrite/merge-core'
 import { AssetHashType, DockerImage, Duration, RemovalPolicy } from 'aws-cdk-lib'
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { StreamViewType } from 'aws-cdk-lib/aws-dynamodb'
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import {
   Architecture,
   Code,
@@ -57,6 +58,12 @@ export class ChangeCapture extends Construct {
     const { oversize, onFailure } = rights.places
     const oldAttributes = oldAttributesOf(definition)
     checkViewType(stream.viewType, oldAttributes)
+    const logGroup = new LogGroup(this, 'Logs', {
+      retention: RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    })
+    const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') })
+    logGroup.grantWrite(role)
     this.forwarder = new LambdaFunction(this, 'Forwarder', {
       description: `Sends the changes of ${definition.table} to Firehose`,
       runtime: Runtime.NODEJS_24_X,
@@ -70,12 +77,9 @@ export class ChangeCapture extends Construct {
         OVERSIZE_LOCATION: urlOf(oversize),
         OLD_ATTRIBUTES: JSON.stringify(oldAttributes),
       },
-      logGroup: new LogGroup(this, 'Logs', {
-        retention: RetentionDays.ONE_MONTH,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
+      logGroup,
+      role,
     })
-    const role = this.forwarder.role!
     grant(role, RIGHTS.forwarder, rights)
     for (const statement of [
       allow(['firehose:PutRecordBatch'], [delivery.streamArn]),

@@ -9,7 +9,6 @@ import {
   Action,
   EcsFargateContainerDefinition,
   EcsJobDefinition,
-  EcsVolume,
   FargateComputeEnvironment,
   JobQueue,
   Reason,
@@ -118,7 +117,7 @@ export class MergeJob extends Construct {
 
   /** What merges tell of the table in CloudWatch. */
   metric(metricName: 'OldestUnmergedAge' | 'LinesQuarantined', statistic: string): Metric {
-    const dimensionsMap = { Table: this.#props.scope.entry.table }
+    const dimensionsMap = { Table: (JSON.parse(this.#props.definition) as { table: string }).table }
     return new Metric({ namespace: 'lastwrite', metricName, dimensionsMap, statistic })
   }
 
@@ -149,7 +148,6 @@ export class MergeJob extends Construct {
         fargateCpuArchitecture: CpuArchitecture.ARM64,
         assignPublicIp: true,
         readonlyRootFilesystem: true,
-        volumes: [EcsVolume.host({ name: 'temporary', containerPath: '/tmp' })],
         jobRole,
         executionRole: this.#executionRole,
         logging: LogDriver.awsLogs({ streamPrefix: name, logGroup: this.#logGroup }),

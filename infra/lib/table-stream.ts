@@ -9,8 +9,11 @@ export interface TableStream {
   readonly viewType: StreamViewType
 }
 
+/** What ITable says, with the stream's ARN as exactOptionalPropertyTypes wants it. */
+type StreamedTable = Pick<ITable, 'node' | 'tableArn'> & { readonly tableStreamArn?: string | undefined }
+
 /** @throws InputError where the table has no stream */
-export function streamOf(table: ITable): TableStream {
+export function streamOf(table: StreamedTable): TableStream {
   const { streamSpecification } = (table.node.defaultChild ?? {}) as Partial<CfnTable>
   const viewType = (streamSpecification as CfnTable.StreamSpecificationProperty | undefined)?.streamViewType
   if (table.tableStreamArn === undefined || viewType === undefined) {

@@ -80,11 +80,11 @@ export function deployed(
       case 'Fn::ImportValue':
         return fill(exported.get(argument))
       case 'Fn::Join':
-        return fill(argument[1]).join(argument[0])
+        return (fill(argument[1]) as unknown[]).join(argument[0])
       case 'Fn::GetAZs':
         return [`${REGION}a`, `${REGION}b`]
       case 'Fn::Select':
-        return fill(argument[1])[argument[0]]
+        return (fill(argument[1]) as unknown[])[argument[0]]
     }
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, fill(inner)]))
   }

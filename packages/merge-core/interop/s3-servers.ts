@@ -17,8 +17,8 @@ import { randomFrom } from '../test/random-from.ts'
 export interface S3Server {
   readonly endpoint: string
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
-  /** Makes a bucket and returns its location, `s3://name`. */
-  newBucket(): Promise<string>
+  /** Makes a bucket, of a name of its own where none is given, and returns its location, `s3://name`. */
+  newBucket(name?: string): Promise<string>
   openStore(settings?: Partial<S3StoreSettings>): ObjectStore
   /** What a child process needs to reach it. */
   readonly environment: Record<string, string>
@@ -62,8 +62,8 @@ export function s3At(
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },
-    async newBucket() {
-      const Bucket = `lastwrite-${process.pid}-${Date.now().toString(36)}-${buckets++}`
+    async newBucket(name) {
+      const Bucket = name ?? `lastwrite-${process.pid}-${Date.now().toString(36)}-${buckets++}`
       await client.send(new CreateBucketCommand({ Bucket }))
       return `s3://${Bucket}`
     },

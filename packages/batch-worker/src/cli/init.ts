@@ -71,7 +71,9 @@ async function init(text: string, options: InitOptions): Promise<void> {
   }
 }
 
+/** A container is given the text itself. */
 async function readDefinition(file: string): Promise<string> {
+  if (/^\s*\{/.test(file)) return file
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
