@@ -1,6 +1,6 @@
 // Real processes that end at any moment, against a real S3 server: whatever is left of them, one more run completes the table.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,8 +11,9 @@ import type { ObjectStore } from '../../merge-core/src/store/object-store.ts'
 import type { LandedObject } from '../../merge-core/test/change-sets.ts'
 import { randomFrom } from '../../merge-core/test/random-from.ts'
 import { land } from '../../merge-core/test/table-run.ts'
-import { LASTWRITE, newWorkspace, type Workspace } from '../test/run-lastwrite.ts'
+import { newWorkspace, type Workspace } from '../test/run-lastwrite.ts'
 import { expectModel, lookThrough, objectsFrom, spec } from './battered-table.ts'
+import { endOf, startLastwrite } from './processes.ts'
 
 const kills = Number(process.env.LASTWRITE_KILLS ?? 50)
 const seed = Number(process.env.LASTWRITE_SEED ?? Date.now() % 1_000_000)
@@ -32,12 +33,8 @@ describeWithServers(['versitygw'], `lastwrite on versitygw, killed (LASTWRITE_SE
 
   const start = (...words: string[]): ChildProcess => {
     const { port } = door.address() as { port: number }
-    const env = { ...process.env, ...server.environment, LASTWRITE_ENDPOINT: `http://127.0.0.1:${port}` }
-    return spawn(process.execPath, [LASTWRITE, ...words], {
-      cwd: space.folder,
-      env,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+    const env = { ...server.environment, LASTWRITE_ENDPOINT: `http://127.0.0.1:${port}` }
+    return startLastwrite(space.folder, env, words)
   }
   const startMerge = () => start('merge', table, '--landing', landing, '--quiet')
   const landOne = async () => {
@@ -130,12 +127,6 @@ describeWithServers(['versitygw'], `lastwrite on versitygw, killed (LASTWRITE_SE
     await expectModel(store, table, landing, landed)
   })
 })
-
-/** The exit code, or the signal that ended it. */
-async function endOf(child: ChildProcess): Promise<number | string> {
-  const [code, signal] = await once(child, 'exit')
-  return code ?? signal
-}
 
 function joinTo(socket: Socket, port: number): void {
   const upstream = connect(port, '127.0.0.1')

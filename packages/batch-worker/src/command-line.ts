@@ -17,6 +17,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'say what a merge would touch, read and write',
     load: async () => (await import('./cli/plan.ts')).planCommand(),
   },
+  commit: {
+    summary: 'commit what the shards of a plan have merged',
+    load: async () => (await import('./cli/commit.ts')).commitCommand(),
+  },
   backfill: {
     summary: 'bring in a DynamoDB export, or Parquet files',
     load: async () => (await import('./cli/backfill.ts')).backfillCommand(),

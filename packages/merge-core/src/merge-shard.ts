@@ -1,6 +1,6 @@
 // Merges one shard of a plan, and commits the plan where it is the last.
 //
-// Neither the catalog nor a landing object is asked: the plan says what is to be read. The result is created once; whoever comes second,
+// No manifest and no landing object is read: the plan says what there is to do. The result is created once; whoever comes second,
 // a second attempt or a process that was taken for dead, leaves files that nothing names.
 
 import pMap from 'p-map'

@@ -1,6 +1,5 @@
-import { type ClusterOptions, type MergeReport, mergeLanding } from '@lastwrite/merge-core'
+import { type ClusterOptions, mergeLanding } from '@lastwrite/merge-core'
 import { Command } from 'commander'
-import { DONE } from '../exit-codes.ts'
 import { openTableAt } from '../open-table.ts'
 import {
   allHoursOption,
@@ -9,6 +8,7 @@ import {
   type EngineOptions,
   engineOption,
   example,
+  indexOption,
   itemBucketOption,
   jsonOption,
   type LogOptions,
@@ -22,25 +22,14 @@ import {
   quietOption,
   type StopOptions,
   type StoreOptions,
+  shardOption,
   sparkSubmitOption,
   TABLE_ARGUMENT,
   threadsOption,
   type WriteOptions,
 } from '../options.ts'
-import {
-  breakdown,
-  byteSize,
-  count,
-  counted,
-  nothingToDo,
-  print,
-  printFacts,
-  printJson,
-  secondsOfSteps,
-  toJson,
-  warn,
-} from '../print.ts'
-import { supersededText } from '../print-maintenance.ts'
+import { printJson, toJson, warn } from '../print.ts'
+import { printReport, warnOf } from '../print-report.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
 import { runSummary } from '../run-summary.ts'
@@ -56,13 +45,17 @@ interface MergeOptions extends EngineOptions, LogOptions, OutputOptions, StopOpt
   readonly threads: number
   readonly memory: number
   readonly profile?: string
+  readonly shard?: string
+  readonly index: number
 }
 
 export function mergeCommand(): Command {
   return new Command('merge')
     .description('Merge what has landed since the last merge: one row for each live key, the one written last.')
-    .argument('<table>', TABLE_ARGUMENT)
-    .addOption(landingOption())
+    .argument('[table]', TABLE_ARGUMENT)
+    .addOption(landingOption().makeOptionMandatory(false))
+    .addOption(shardOption())
+    .addOption(indexOption())
     .addOption(allHoursOption())
     .addOption(itemBucketOption())
     .addOption(dryRunOption('say what would be touched, read and written; change nothing'))
@@ -76,11 +69,25 @@ export function mergeCommand(): Command {
     .addOption(logOption())
     .addOption(jsonOption('the report'))
     .addOption(quietOption())
-    .addHelpText('after', example('lastwrite merge ./lake/orders --landing ./landing/orders'))
+    .addHelpText(
+      'after',
+      example(
+        'lastwrite merge ./lake/orders --landing ./landing/orders',
+        'lastwrite merge --shard s3://lake/staging/monday/plan.json --index 3',
+      ),
+    )
     .action(merge)
 }
 
-async function merge(text: string, options: MergeOptions, command: Command): Promise<void> {
+async function merge(text: string | undefined, options: MergeOptions, command: Command): Promise<void> {
+  if (options.shard !== undefined) {
+    if (text !== undefined) command.error(`error: the plan says which table, not ${text}`)
+    const { mergeShardOf } = await import('./merge-shard.ts')
+    return mergeShardOf(options.shard, options.index, options)
+  }
+  if (text === undefined) return command.error("error: missing required argument 'table'")
+  if (landingPrefixes(command).length === 0)
+    return command.error("error: required option '--landing <prefix>' not specified")
   const table = await openTableAt(text, options)
   const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
   if (options.dryRun) return planAndPrint(table, landing, options)
@@ -108,51 +115,4 @@ async function merge(text: string, options: MergeOptions, command: Command): Pro
 
 function clusterFor({ engine, sparkSubmit = SPARK_SUBMIT, deadline }: MergeOptions): ClusterOptions {
   return { engine: sparkEngine(sparkSubmit), use: engine === 'spark' ? 'always' : 'auto', deadlineMs: deadline }
-}
-
-function warnOf(report: MergeReport): void {
-  for (const { object, reason } of report.objects.skipped) warn(`skipped: ${object}: ${reason}`)
-  for (const { path, message } of report.damaged) warn(`damaged: ${path}: ${message}`)
-  for (const { attribute, type, count: times } of report.misfits) {
-    warn(`kept in _extra: "${attribute}" was ${type}, which its column does not hold, ${counted(times, 'time')}`)
-  }
-  for (const warning of report.warnings) warn(`warning: ${warning}`)
-}
-
-function printReport(report: MergeReport): void {
-  const { lines, rows, objects, files, rowGroups, columnChunks, bytes, seconds } = report
-  if (report.snapshot === null && report.exitCode !== DONE) {
-    const skipped = objects.skipped.length > 0 ? `, ${counted(objects.skipped.length, 'object')} skipped` : ''
-    const deferred = lines.deferred > 0 ? `, ${counted(lines.deferred, 'line')} deferred` : ''
-    print(`${report.table}: nothing merged${skipped}${deferred}`)
-    return
-  }
-  if (report.snapshot === null) {
-    print(nothingToDo(report.table, objects))
-    return
-  }
-  const { read, ...classes } = lines
-  const { total, ...steps } = seconds
-  const { merged, broken, alreadyMerged } = objects
-  const { copied, encoded, bytesEncoded } = columnChunks
-  const lost = report.commits.reduce((sum, { attempts }) => sum + attempts - 1, 0)
-  print(`${report.table}: snapshot ${report.snapshot}`)
-  printFacts([
-    ['objects', breakdown({ merged, broken, alreadyMerged })],
-    ['lines', `${count(read)} read: ${breakdown({ ...classes })}`],
-    ['rows', breakdown({ ...rows, movedOut: report.movedOut })],
-    ['lost races', lost === 0 ? '' : count(lost)],
-    ['files', breakdown({ ...files })],
-    ['superseded', supersededText(report.superseded)],
-    ...report.engines.map(({ engine, partitions, fileBytes, why }): [string, string] => [
-      engine,
-      `${counted(partitions, 'partition')}, ${byteSize(fileBytes)}: ${why}`,
-    ]),
-    ['row groups', breakdown({ ...rowGroups })],
-    ['column chunks', encoded === 0 ? '' : `${breakdown({ copied, encoded })} (${byteSize(bytesEncoded)})`],
-    ['bytes', `${byteSize(bytes.read)} read · ${byteSize(bytes.written)} written · ${byteSize(bytes.copied)} copied`],
-    ['requests', breakdown({ ...report.requests })],
-    ['memory', report.peakMemoryBytes === null ? '' : `${byteSize(report.peakMemoryBytes)} at most`],
-    ['seconds', secondsOfSteps(total, steps)],
-  ])
 }
