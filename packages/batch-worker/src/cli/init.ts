@@ -26,7 +26,7 @@ export function initCommand(): Command {
     .description('Create an empty table from a definition.')
     .argument('<table>', TABLE_ARGUMENT)
     .addOption(
-      new Option('--definition <file>', 'JSON file that names the key, the columns and the partitions')
+      new Option('--definition <file>', 'JSON file that names the key, the columns and the partitions; or its text')
         .env('LASTWRITE_DEFINITION')
         .makeOptionMandatory(),
     )
