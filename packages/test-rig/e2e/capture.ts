@@ -1,6 +1,7 @@
 // A table of DynamoDB Local and the way from its stream to landing objects on S3: event source, forwarder, Firehose.
 
 import type { S3Server } from '../../merge-core/interop/s3-servers.ts'
+import { createObject } from '../../merge-core/src/store/stored-object.ts'
 import { randomFrom } from '../../merge-core/test/random-from.ts'
 import type { DynamoDBLocal } from '../src/dynamodb-local.ts'
 import { type EventSource, type InvocationRecord, startEventSource } from '../src/event-source.ts'
@@ -55,10 +56,7 @@ export async function startCapture(settings: CaptureSettings): Promise<Capture> 
   const { dynamodb, s3, bundle, seed, tableName, passThrough } = settings
   const bucket = await s3.newBucket()
   const store = s3.openStore()
-  const putObject = async (key: string, content: Uint8Array) => {
-    const { kind } = await store.put(`${bucket}/${key}`, content, { kind: 'create' })
-    if (kind !== 'ok') throw new Error(`${bucket}/${key}: ${kind}`)
-  }
+  const putObject = (key: string, content: Uint8Array) => createObject(store, `${bucket}/${key}`, content)
   const stream = await createTable(dynamodb, tableName)
   const log = writeLog(Date.now, randomFrom(seed))
   const firehose = await startFirehose({
