@@ -32,7 +32,10 @@ describe('lastwrite', () => {
     const text = stdout.replaceAll(/\s+/g, ' ')
     const options = stdout.match(/^ {2}--[a-z-]+/gm)!.map((option) => option.trim().slice(2))
     for (const option of options) {
-      expect(text).toContain(`env: LASTWRITE_${option.toUpperCase().replaceAll('-', '_')})`)
+      // A child of an array job is told which one it is.
+      const variable =
+        option === 'index' ? 'AWS_BATCH_JOB_ARRAY_INDEX' : `LASTWRITE_${option.toUpperCase().replaceAll('-', '_')}`
+      expect(text).toContain(`env: ${variable})`)
     }
   })
 
