@@ -1,11 +1,11 @@
-import { loadState, nameMappingOf, snapshotFiles, snapshotIdOf } from '@lastwrite/merge-core'
+import { InputError, loadState, nameMappingOf, snapshotFiles, snapshotIdOf } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { copyObjects, copyOf, newCopiesFolder } from '../local-copies.ts'
 import { openTableAt } from '../open-table.ts'
 import { example, jsonOption, type StoreOptions, snapshotOption, TABLE_ARGUMENT } from '../options.ts'
 import { counted, print, toJson } from '../print.ts'
 import { printTable } from '../print-table.ts'
-import { type QueryResult, querySnapshot } from '../query-snapshot.ts'
+import type { QueryResult } from '../query-snapshot.ts'
 import { toPath } from '../table-location.ts'
 
 const ROWS_SHOWN_MAX = 200
@@ -33,6 +33,7 @@ export function sqlCommand(): Command {
 }
 
 async function sql(text: string, query: string, options: SqlOptions): Promise<void> {
+  const { querySnapshot } = await loadDuckDB()
   const table = await openTableAt(text, options)
   const state = await loadState(table)
   const snapshot = options.snapshot ?? snapshotIdOf(state)
@@ -52,6 +53,21 @@ async function sql(text: string, query: string, options: SqlOptions): Promise<vo
     copies,
   })
   await (options.json ? printRowsAsJson(result) : printRowsAsTable(result))
+}
+
+/** The only command that needs it, so lastwrite may be installed without. */
+async function loadDuckDB(): Promise<typeof import('../query-snapshot.ts')> {
+  try {
+    return await import('../query-snapshot.ts')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (!code?.endsWith('MODULE_NOT_FOUND') || !message.includes('@duckdb/')) throw error
+    throw new InputError(
+      'sql: DuckDB is not installed beside lastwrite, and the container image leaves it out; ' +
+        'install the package @duckdb/node-api there (npm install @duckdb/node-api), or ask another engine that reads Iceberg',
+      { cause: error },
+    )
+  }
 }
 
 const isOfS3 = (path: string): boolean => path.startsWith('s3://')
