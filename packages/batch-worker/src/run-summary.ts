@@ -1,10 +1,14 @@
-// What a merge says of itself in a container's log: one line of JSON that people search and CloudWatch takes its metrics from.
+// What a merge says of itself in a container's log: one line of JSON that people search and CloudWatch takes its metrics from. So do a
+// shard, a commit of shards, and a run that fails.
 //
 // The form is the Embedded Metric Format (Amazon CloudWatch User Guide, "Specification: Embedded metric format"): `_aws` names the members
 // that are metrics. Only what alarms watch is one, as each costs by the month; the others can be searched in the log. There are counts and
 // names in it, never a key or an item.
 
-import type { MergeReport } from '@lastwrite/merge-core'
+import type { MergeReport, ShardMerged } from '@lastwrite/merge-core'
+import { exitCodeOf } from './exit-codes.ts'
+import type { LogOptions } from './options.ts'
+import { toJson, warn } from './print.ts'
 
 const NAMESPACE = 'lastwrite'
 const METRICS = [
@@ -33,11 +37,7 @@ export function runSummary(report: MergeReport, environment: NodeJS.ProcessEnv, 
     Duration: seconds.total,
     OldestUnmergedAge: oldestUnmergedS,
     exitCode,
-    job: {
-      id: environment.AWS_BATCH_JOB_ID ?? null,
-      attempt: numberOf(environment.AWS_BATCH_JOB_ATTEMPT),
-      index: numberOf(environment.AWS_BATCH_JOB_ARRAY_INDEX),
-    },
+    job: jobIn(environment),
     location,
     // Beyond 2 ** 53 readers of JSON lose digits.
     snapshot: report.snapshot === null ? null : String(report.snapshot),
@@ -49,6 +49,47 @@ export function runSummary(report: MergeReport, environment: NodeJS.ProcessEnv, 
     requests,
     peakMemoryBytes,
     seconds,
+  }
+}
+
+/** Of a shard's merge; where it was the last, of the commit too. */
+export function shardSummary(merged: ShardMerged, environment: NodeJS.ProcessEnv, nowMs: number): object {
+  const { commit, exitCode, damaged, warnings, ...shard } = merged
+  return {
+    ...(commit === null ? { job: jobIn(environment) } : runSummary(commit, environment, nowMs)),
+    exitCode,
+    shard: { ...shard, damaged: damaged.length, warnings: warnings.length },
+  }
+}
+
+/**
+ * Does a run's work. If it throws, the log that containers ask for has the exit code and the class of the error in one line; its
+ * message goes to standard error as always.
+ *
+ * @param run what was asked for: the command, and the table or the plan
+ */
+export async function logFailure(
+  run: { readonly command: string; readonly location: string },
+  { log }: LogOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (log === 'json') warn(toJson({ ...run, ...failure(error), job: jobIn(process.env) }))
+    throw error
+  }
+}
+
+function failure(error: unknown): object {
+  return { exitCode: exitCodeOf(error), error: error instanceof Error ? error.name : typeof error }
+}
+
+function jobIn(environment: NodeJS.ProcessEnv): object {
+  return {
+    id: environment.AWS_BATCH_JOB_ID ?? null,
+    attempt: numberOf(environment.AWS_BATCH_JOB_ATTEMPT),
+    index: numberOf(environment.AWS_BATCH_JOB_ARRAY_INDEX),
   }
 }
 

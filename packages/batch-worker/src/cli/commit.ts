@@ -5,14 +5,16 @@ import {
   example,
   itemBucketOption,
   jsonOption,
+  logOption,
   memoryOption,
   noFsyncOption,
   quietOption,
   threadsOption,
 } from '../options.ts'
-import { printJson } from '../print.ts'
+import { printJson, toJson, warn } from '../print.ts'
 import { printReport, warnOf } from '../print-report.ts'
 import { showProgress } from '../progress.ts'
+import { logFailure, runSummary } from '../run-summary.ts'
 import { untilStopped } from '../signals.ts'
 import { mergeOptionsOf, openPlan, type ShardOptions } from './merge-shard.ts'
 
@@ -28,10 +30,13 @@ export function commitCommand(): Command {
     .addOption(memoryOption())
     .addOption(deadlineOption())
     .addOption(noFsyncOption())
+    .addOption(logOption())
     .addOption(jsonOption('the report'))
     .addOption(quietOption())
     .addHelpText('after', example('lastwrite commit s3://lake/staging/monday/plan.json'))
-    .action(commit)
+    .action((plan: string, options: ShardOptions) =>
+      logFailure({ command: 'commit', location: plan }, options, () => commit(plan, options)),
+    )
 }
 
 async function commit(text: string, options: ShardOptions): Promise<void> {
@@ -41,7 +46,8 @@ async function commit(text: string, options: ShardOptions): Promise<void> {
     commitShards(table, plan, { ...mergeOptionsOf(options, signal), onProgress: progress.show }),
   ).finally(progress.stop)
   warnOf(report)
+  if (options.log === 'json') warn(toJson(runSummary(report, process.env, Date.now())))
   if (options.json) printJson(report)
-  else if (!options.quiet) printReport(report)
+  else if (options.log === 'text' && !options.quiet) printReport(report)
   process.exitCode = report.exitCode
 }

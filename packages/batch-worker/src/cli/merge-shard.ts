@@ -9,14 +9,15 @@ import {
   type Table,
 } from '@lastwrite/merge-core'
 import { openTableAt, workerEnvironment } from '../open-table.ts'
-import type { OutputOptions, StopOptions, StoreOptions, WriteOptions } from '../options.ts'
-import { breakdown, byteSize, count, counted, print, printFacts, printJson, warn } from '../print.ts'
+import type { LogOptions, OutputOptions, StopOptions, StoreOptions, WriteOptions } from '../options.ts'
+import { breakdown, byteSize, count, counted, print, printFacts, printJson, toJson, warn } from '../print.ts'
 import { printReport, warnOf } from '../print-report.ts'
 import { showProgress } from '../progress.ts'
+import { shardSummary } from '../run-summary.ts'
 import { untilStopped } from '../signals.ts'
 import { toLocation } from '../table-location.ts'
 
-export interface ShardOptions extends OutputOptions, StopOptions, StoreOptions, WriteOptions {
+export interface ShardOptions extends LogOptions, OutputOptions, StopOptions, StoreOptions, WriteOptions {
   readonly threads: number
   readonly memory: number
   readonly itemBucket?: readonly string[]
@@ -45,8 +46,9 @@ export async function mergeShardOf(text: string, shard: number, options: ShardOp
   for (const { path, message } of merged.damaged) warn(`damaged: ${path}: ${message}`)
   for (const warning of merged.warnings) warn(`warning: ${warning}`)
   if (merged.commit !== null) warnOf(merged.commit)
+  if (options.log === 'json') warn(toJson(shardSummary(merged, process.env, Date.now())))
   if (options.json) printJson(merged)
-  else if (!options.quiet) printMerged(merged)
+  else if (options.log === 'text' && !options.quiet) printMerged(merged)
   process.exitCode = merged.exitCode
 }
 

@@ -32,7 +32,7 @@ import { printJson, toJson, warn } from '../print.ts'
 import { printReport, warnOf } from '../print-report.ts'
 import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
-import { runSummary } from '../run-summary.ts'
+import { logFailure, runSummary } from '../run-summary.ts'
 import { untilStopped } from '../signals.ts'
 import { SPARK_SUBMIT, sparkEngine } from '../spark-engine.ts'
 import { toLandingPrefix } from '../table-location.ts'
@@ -82,14 +82,21 @@ export function mergeCommand(): Command {
 async function merge(text: string | undefined, options: MergeOptions, command: Command): Promise<void> {
   if (options.shard !== undefined) {
     if (text !== undefined) command.error(`error: the plan says which table, not ${text}`)
+    const { shard, index } = options
     const { mergeShardOf } = await import('./merge-shard.ts')
-    return mergeShardOf(options.shard, options.index, options)
+    return logFailure({ command: 'merge', location: shard }, options, () => mergeShardOf(shard, index, options))
   }
   if (text === undefined) return command.error("error: missing required argument 'table'")
   if (landingPrefixes(command).length === 0)
     return command.error("error: required option '--landing <prefix>' not specified")
+  return logFailure({ command: 'merge', location: text }, options, () =>
+    mergeInto(text, landingPrefixes(command), options),
+  )
+}
+
+async function mergeInto(text: string, prefixes: readonly string[], options: MergeOptions): Promise<void> {
   const table = await openTableAt(text, options)
-  const landing = await Promise.all(landingPrefixes(command).map(toLandingPrefix))
+  const landing = await Promise.all(prefixes.map(toLandingPrefix))
   if (options.dryRun) return planAndPrint(table, landing, options)
   const progress = await showProgress(options)
   const profiles = options.profile === undefined ? null : await profilesIn(options.profile)
