@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -23,6 +24,11 @@ describe('lastwrite', () => {
     const { code, stdout } = await space.lastwrite('--help')
     expect(code).toBe(0)
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
+  })
+
+  it('says which version it is', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+    expect(await space.lastwrite('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
   it.each(COMMANDS)('explains %s with an example and the variables of its options', async (command) => {
