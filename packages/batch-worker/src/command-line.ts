@@ -1,11 +1,17 @@
 // Finds the command, loads its module and no other, and turns what it throws into an exit code.
 
 import { Command, CommanderError } from 'commander'
-import manifest from '../package.json' with { type: 'json' }
 import { DONE, describeError, exitCodeOf, FIX_INPUT } from './exit-codes.ts'
 import { dropFlagsThatAreOff, withStoreOptions } from './options.ts'
 
-const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
+interface CommandEntry {
+  readonly summary: string
+  readonly load: () => Promise<Command>
+  /** It reaches no table. */
+  readonly offline?: true
+}
+
+const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   init: {
     summary: 'create an empty table from a definition',
     load: async () => (await import('./cli/init.ts')).initCommand(),
@@ -70,6 +76,11 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'go back to an earlier snapshot',
     load: async () => (await import('./cli/rollback.ts')).rollbackCommand(),
   },
+  cost: {
+    summary: 'estimate the monthly bill on AWS',
+    load: async () => (await import('./cli/cost.ts')).costCommand(),
+    offline: true,
+  },
 }
 
 const EPILOGUE = `
@@ -102,11 +113,11 @@ async function programFor(named: string | undefined): Promise<Command> {
     .description(
       'Keeps a table of the latest copy of every DynamoDB item: change lines in, an Apache Iceberg table out.',
     )
-    .version(manifest.version)
     .addHelpText('after', EPILOGUE)
     .exitOverride()
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = name === named ? withStoreOptions(await load()) : new Command(name)
+  for (const [name, { summary, load, offline }] of Object.entries(COMMANDS)) {
+    const command = name === named ? await load() : new Command(name)
+    if (name === named && offline !== true) withStoreOptions(command)
     program.addCommand(command.summary(summary).copyInheritedSettings(program))
   }
   return program

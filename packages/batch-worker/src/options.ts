@@ -166,7 +166,7 @@ export function sparkSubmitOption(): Option {
 
 const UNITS = ['KiB', 'MiB', 'GiB']
 
-function parseByteSize(text: string): number {
+export function parseByteSize(text: string): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) ?(KiB|MiB|GiB)$/.exec(text) ?? []
   if (digits === undefined || unit === undefined) {
     throw new InvalidArgumentError('Write a number and KiB, MiB or GiB, such as 512MiB.')
