@@ -1,6 +1,7 @@
 // Finds the command, loads its module and no other, and turns what it throws into an exit code.
 
 import { Command, CommanderError } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
 import { DONE, describeError, exitCodeOf, FIX_INPUT } from './exit-codes.ts'
 import { dropFlagsThatAreOff, withStoreOptions } from './options.ts'
 
@@ -113,6 +114,7 @@ async function programFor(named: string | undefined): Promise<Command> {
     .description(
       'Keeps a table of the latest copy of every DynamoDB item: change lines in, an Apache Iceberg table out.',
     )
+    .version(manifest.version)
     .addHelpText('after', EPILOGUE)
     .exitOverride()
   for (const [name, { summary, load, offline }] of Object.entries(COMMANDS)) {
