@@ -157,6 +157,7 @@ async function* groupsOf(
   for await (const [unit, stored] of readAhead(units, storedOf)) {
     yield* groupsOfUnit(context, files, unit, stored, changes, writer)
   }
+  // Where the work broke off a read may be under way: then they are left to the collector.
   freeMemories(memories)
 }
 

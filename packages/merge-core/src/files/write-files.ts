@@ -76,6 +76,7 @@ export class FileWriter {
         const ofFile = this.#untilFull(groups)
         await (keepsGroups ? this.#writeParts(ofFile) : this.#writeStream(ofFile))
       }
+      invariant((await groups.next()).done === true, 'a sequence has as many rows as were said to come')
     } finally {
       await groups.return(undefined)
       freeMemories(this.#memories)
