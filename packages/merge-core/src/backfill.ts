@@ -46,7 +46,7 @@ const MEMORY_BYTES = 512 * 1024 * 1024
 /** Node itself, and what planning and committing take. */
 const BASE_BYTES = 180 * 1024 * 1024
 /** A thread's own heap and code. */
-const THREAD_BYTES = 150 * 1024 * 1024
+const THREAD_BYTES = 90 * 1024 * 1024
 const SHARE_BYTES_MIN = 8 * 1024 * 1024
 /** Rows that wait for their run, the run as it is encoded, and as much again that nobody has collected yet. */
 const RUN_FACTOR = 8
