@@ -9,7 +9,7 @@ import { report, runTests } from './test.ts'
 
 const COMMANDS = [
   'npm run demo',
-  'npm run e2e -- --writes 1500',
+  'npm run e2e -- --writes 1000',
   'npm run bench -- --size S --workload W1,W4,W8 --contestants lastwrite,duckdb,spark-iceberg,spark-plain --reps 1',
 ] as const
 

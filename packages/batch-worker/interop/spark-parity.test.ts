@@ -129,7 +129,7 @@ async function writeParquet(folder: string, select: string, ids: string): Promis
 }
 
 // `LASTWRITE_SPARK_SETS` sets how many; a failure prints its seed, and `LASTWRITE_SEED=<seed>` runs the same sets again.
-const sets = Number(process.env.LASTWRITE_SPARK_SETS ?? 20)
+const sets = Number(process.env.LASTWRITE_SPARK_SETS ?? 10)
 const seed = process.env.LASTWRITE_SEED
 const runs = { numRuns: sets, ...(seed !== undefined && { seed: Number(seed) }) }
 
