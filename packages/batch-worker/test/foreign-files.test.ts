@@ -99,6 +99,16 @@ it('applies two delete files that name the same row once, and shows files withou
   expect(await rowsOf('select pk from t order by pk')).toEqual(pks('bcdefghiz'))
 })
 
+it('leaves no file where a merge removes the rows that deletes had left', async () => {
+  const table = await createOrders(['a', 'b'])
+  await addForeignFiles(table, [foreignFile(await deletesOf([[await dataFile(), 1]]), 'deletes', 1)])
+  space.write('removal/1', changeLine({ sequence: String(2n * 10n ** 21n), pk: 'a' }))
+  const { code, stdout } = await space.lastwrite('merge', 'lake/orders', '--landing', 'removal', '--json')
+  expect(code).toBe(0)
+  expect(JSON.parse(stdout)).toMatchObject({ rows: { removed: 1 }, files: { added: 0, removed: 1 } })
+  expect(await rowsOf('select pk from t')).toEqual([])
+})
+
 it('still reads the snapshot before a delete', async () => {
   const table = await createOrders(KEYS)
   await addForeignFiles(table, [foreignFile(await deletesOf([[await dataFile(), 0]]), 'deletes', 1)])

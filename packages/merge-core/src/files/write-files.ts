@@ -99,7 +99,8 @@ export class FileWriter {
 
   /** Rows in key order, split into row groups of about the target size. */
   *encode(columns: readonly Column[]): Generator<WrittenRowGroup> {
-    const rows = columns[0]!.rows
+    const { rows } = columns[0]!
+    if (rows === 0) return
     let start = 0
     const bytes = columns.reduce((sum, column) => sum + columnBytes(column), 0)
     for (const part of this.#rowGroupsOf(rows, bytes)) {
