@@ -22,9 +22,13 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof Error ? (EXIT_CODE_BY_ERROR.get(error.name) ?? DEFECT) : DEFECT
 }
 
+export function isDefect(error: unknown): boolean {
+  return exitCodeOf(error) === DEFECT
+}
+
 /** One paragraph for what somebody can act on; the stack, and where to send it, for a defect. */
 export function describeError(error: unknown): string {
-  if (exitCodeOf(error) !== DEFECT) return `lastwrite: ${(error as Error).message}`
+  if (!isDefect(error)) return `lastwrite: ${(error as Error).message}`
   const text = error instanceof Error ? error.stack : String(error)
   return `lastwrite: this is a defect of lastwrite; nothing half-written is visible. Please report these lines:\n${text}`
 }

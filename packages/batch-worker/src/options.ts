@@ -95,6 +95,48 @@ export function indexOption(): Option {
     .default(0)
 }
 
+export function noCommitOption(): Option {
+  return new Option('--no-commit', 'merge the shard alone, and leave the plan to `lastwrite commit`').env(
+    'LASTWRITE_NO_COMMIT',
+  )
+}
+
+export function submitOption(): Option {
+  return new Option(
+    '--submit',
+    'where there is something to merge, submit the shards to AWS Batch, and a commit that waits for them',
+  ).env('LASTWRITE_SUBMIT')
+}
+
+export function queueOption(): Option {
+  return new Option('--queue <name>', 'which queue of AWS Batch; in a job its own').env('AWS_BATCH_JQ_NAME')
+}
+
+export function shardJobOption(): Option {
+  return new Option(
+    '--shard-job <definition>',
+    'job definition, by name or ARN, that runs `lastwrite merge --shard Ref::plan --no-commit`',
+  ).env('LASTWRITE_SHARD_JOB')
+}
+
+export function commitJobOption(): Option {
+  return new Option(
+    '--commit-job <definition>',
+    'job definition, by name or ARN, that runs `lastwrite commit Ref::plan`',
+  ).env('LASTWRITE_COMMIT_JOB')
+}
+
+export interface SkipOptions {
+  readonly skipIfRunning?: true
+}
+
+export function skipIfRunningOption(): Option {
+  return new Option(
+    '--skip-if-running',
+    'in a job of AWS Batch: do nothing where an earlier job of the same definition, or the commit of a plan, is under way in its queue',
+  ).env('LASTWRITE_SKIP_IF_RUNNING')
+}
+
 export function itemBucketOption(): Option {
   return new Option(
     '--item-bucket <name>',
@@ -288,6 +330,9 @@ const FLAG_VARIABLES = [
   'LASTWRITE_NOW',
   'LASTWRITE_QUARANTINE',
   'LASTWRITE_ACCEPT_BELOW_WATERMARK',
+  'LASTWRITE_NO_COMMIT',
+  'LASTWRITE_SUBMIT',
+  'LASTWRITE_SKIP_IF_RUNNING',
 ]
 
 /** Commander takes a flag for given wherever its variable is set, but `LASTWRITE_JSON=0` says no. */

@@ -5,8 +5,8 @@
 // that are metrics. Only what alarms watch is one, as each costs by the month; the others can be searched in the log. There are counts and
 // names in it, never a key or an item.
 
-import type { MergeReport, ShardMerged } from '@lastwrite/merge-core'
-import { exitCodeOf } from './exit-codes.ts'
+import type { MergeReport, ShardMerged, ShardsPlanned } from '@lastwrite/merge-core'
+import { DONE, exitCodeOf } from './exit-codes.ts'
 import type { LogOptions } from './options.ts'
 import { toJson, warn } from './print.ts'
 
@@ -62,17 +62,33 @@ export function shardSummary(merged: ShardMerged, environment: NodeJS.ProcessEnv
   }
 }
 
+/** Of a plan: its report is that of a merge which has merged nothing yet. */
+export function planSummary(
+  { plan, report, objectsLeft }: ShardsPlanned,
+  jobs: object | null,
+  environment: NodeJS.ProcessEnv,
+  nowMs: number,
+): object {
+  const planned = plan === null ? null : { path: plan.path, shards: plan.shards.length, objectsLeft, jobs }
+  return { ...runSummary(report, environment, nowMs), plan: planned }
+}
+
+/** Of a run that was left to another job. */
+export function skipSummary(run: RunOf, skipped: object, environment: NodeJS.ProcessEnv): object {
+  return { ...run, exitCode: DONE, skipped, job: jobIn(environment) }
+}
+
+/** What was asked for: the command, and the table or the plan. */
+export interface RunOf {
+  readonly command: string
+  readonly location: string
+}
+
 /**
  * Does a run's work. If it throws, the log that containers ask for has the exit code and the class of the error in one line; its
  * message goes to standard error as always.
- *
- * @param run what was asked for: the command, and the table or the plan
  */
-export async function logFailure(
-  run: { readonly command: string; readonly location: string },
-  { log }: LogOptions,
-  work: () => Promise<void>,
-): Promise<void> {
+export async function logFailure(run: RunOf, { log }: LogOptions, work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {

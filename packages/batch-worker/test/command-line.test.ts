@@ -9,6 +9,10 @@ const COMMANDS = [
   ...['init', 'merge', 'plan', 'inspect', 'history', 'sql', 'why'],
   ...['maintain', 'expire', 'purge', 'clean', 'rollback'],
 ]
+const TOLD_BY_BATCH: Readonly<Record<string, string>> = {
+  index: 'AWS_BATCH_JOB_ARRAY_INDEX',
+  queue: 'AWS_BATCH_JQ_NAME',
+}
 const BIG = '12345678901234567890123456789012345.67'
 
 let space: Workspace
@@ -38,9 +42,7 @@ describe('lastwrite', () => {
     const text = stdout.replaceAll(/\s+/g, ' ')
     const options = stdout.match(/^ {2}--[a-z-]+/gm)!.map((option) => option.trim().slice(2))
     for (const option of options) {
-      // A child of an array job is told which one it is.
-      const variable =
-        option === 'index' ? 'AWS_BATCH_JOB_ARRAY_INDEX' : `LASTWRITE_${option.toUpperCase().replaceAll('-', '_')}`
+      const variable = TOLD_BY_BATCH[option] ?? `LASTWRITE_${option.toUpperCase().replaceAll('-', '_')}`
       expect(text).toContain(`env: ${variable})`)
     }
   })

@@ -26,7 +26,8 @@ const RESULTS_AT_A_TIME = 16
  * @throws TryAgainError naming a shard without a result; InputError where the plan is of no use, or the process may take too little memory
  */
 export async function commitShards(table: Table, plan: ShardPlan, options: MergeOptions = {}): Promise<MergeReport> {
-  checkPlan(table, plan, options)
+  checkPlan(table, plan)
+  checkMemory(plan, options)
   const prefixes = [...new Set(plan.landing.map(({ path }) => path.slice(0, path.lastIndexOf('/') + 1)))]
   return withRun(table, prefixes, options, async (run) => {
     const { store, uuid } = run.table.environment
@@ -46,23 +47,26 @@ export async function commitShards(table: Table, plan: ShardPlan, options: Merge
     // Two processes may commit the plan at once: what each writes has names of its own.
     const fileNames = `${plan.id}-${uuid().slice(0, 8)}`
     await commitBatch(run, batch, { commitId: plan.id, fileNames, startedMs: plan.plannedMs, results })
+    run.unmerged = run.objects
   })
 }
 
 /**
  * Before anything is read or merged for a plan.
- * @throws InputError where its files would be refused for their age, the process may take less memory than the commit needs, or the
- *   table is another one
+ * @throws InputError where its files would be refused for their age, or the table is another one
  */
-export function checkPlan(
-  { location, environment }: Table,
-  plan: ShardPlan,
-  { memoryBytes = MEMORY_BYTES }: MergeOptions,
-): void {
+export function checkPlan({ location, environment }: Table, plan: ShardPlan): void {
   if (plan.table.location !== location)
     throw new InputError(`${plan.path}: is a plan for ${plan.table.location}, not for ${location}; plan again`)
   if (environment.nowMs() - plan.plannedMs > COMMIT_AGE_MAX_MS)
     throw new InputError(`${plan.path}: was made over 12 hours ago, its files may be cleaned away by now; plan again`)
+}
+
+/**
+ * Before anything is read or merged by who commits.
+ * @throws InputError where the process may take less memory than the commit needs
+ */
+export function checkMemory(plan: ShardPlan, { memoryBytes = MEMORY_BYTES }: MergeOptions): void {
   if (memoryBytes < plan.memoryBytes)
     throw new InputError(
       `${plan.path}: was made with ${mebibytes(plan.memoryBytes)} of memory, which its commit takes too, and this process may take ` +
@@ -80,11 +84,16 @@ export function committedSnapshot({ loaded: { metadata } }: TableState, { id }: 
   return made?.['snapshot-id'] ?? null
 }
 
-/** The first shard that has no result; null where all have. */
-export async function missingShard(store: ObjectStore, plan: ShardPlan): Promise<number | null> {
+/** Where results of the plan stand. Listed, as S3 tells who may list a prefix alone of no object that is missing. */
+export async function resultsOf(store: ObjectStore, plan: ShardPlan): Promise<ReadonlySet<string>> {
   const listed = await store.list(`${folderOf(plan)}/results/`)
   if (listed.kind !== 'ok') throw failureError(folderOf(plan), 'listing', listed)
-  const paths = new Set(listed.objects.map(({ path }) => path))
+  return new Set(listed.objects.map(({ path }) => path))
+}
+
+/** The first shard that has no result; null where all have. */
+export async function missingShard(store: ObjectStore, plan: ShardPlan): Promise<number | null> {
+  const paths = await resultsOf(store, plan)
   const missing = [...plan.shards.keys()].find((shard) => !paths.has(resultPath(plan, shard)))
   return missing ?? null
 }

@@ -19,7 +19,7 @@ export { type RollbackOptions, type RollbackReport, rollbackTable } from './main
 export { type SupersededStorage, supersededStorage } from './maintain/superseded-storage.ts'
 export { mergeLanding } from './merge.ts'
 export type { ClusterOptions, MergeOptions, MergeProgress } from './merge-run.ts'
-export { mergeShard, type ShardMerged } from './merge-shard.ts'
+export { type MergeShardOptions, mergeShard, type ShardMerged } from './merge-shard.ts'
 export { nodeEnvironment } from './node-environment.ts'
 export type { NameMapping } from './parquet/read-footer.ts'
 export { type MergePlan, planMerge } from './plan-merge.ts'

@@ -1,11 +1,11 @@
-// Merges one shard of a plan, and commits the plan where it is the last.
+// Merges one shard of a plan, and commits the plan where it is the last and may.
 //
 // No manifest and no landing object is read: the plan says what there is to do. The result is created once; whoever comes second,
 // a second attempt or a process that was taken for dead, leaves files that nothing names.
 
 import pMap from 'p-map'
 import { THREAD_ROWS_MIN } from './commit-batch.ts'
-import { checkPlan, commitShards, missingShard } from './commit-shards.ts'
+import { checkMemory, checkPlan, commitShards, missingShard, resultsOf } from './commit-shards.ts'
 import { DamagedObjectError } from './errors.ts'
 import type { MergeResult } from './files/merge-files.ts'
 import { type MergeOptions, type Run, timed, withRun, workersFor } from './merge-run.ts'
@@ -14,8 +14,13 @@ import { readFoldedChanges, sliceChanges } from './shards/folded-changes.ts'
 import { encodeOutcomes } from './shards/outcomes-file.ts'
 import { changesOf, folderOf, type ShardPlan } from './shards/plan-file.ts'
 import { formatResult, resultPath, type TaskOutcome } from './shards/result-file.ts'
-import { createByContent, createObject, failureError } from './store/stored-object.ts'
+import { createByContent, createObject } from './store/stored-object.ts'
 import type { Table } from './table.ts'
+
+export interface MergeShardOptions extends MergeOptions {
+  /** Whether the process that finds itself the last commits the plan, which takes the plan's memory. Default: true */
+  readonly commits?: boolean
+}
 
 export interface ShardMerged {
   /** From 0. */
@@ -28,7 +33,7 @@ export interface ShardMerged {
   readonly bytes: MergeReport['bytes']
   readonly requests: MergeReport['requests']
   readonly seconds: number
-  /** Of the commit; null where other shards have no result. */
+  /** Of the commit; null where other shards have no result, or others commit. */
   readonly commit: MergeReport | null
   /** 10 where it was stopped. */
   readonly exitCode: MergeReport['exitCode']
@@ -43,17 +48,18 @@ export async function mergeShard(
   table: Table,
   plan: ShardPlan,
   shard: number,
-  options: MergeOptions = {},
+  { commits = true, ...options }: MergeShardOptions = {},
 ): Promise<ShardMerged> {
-  checkPlan(table, plan, options)
+  checkPlan(table, plan)
+  if (commits) checkMemory(plan, options)
   let done: readonly TaskOutcome[] | null = null
   let isLast = false
   const report = await withRun(table, [], options, async (run) => {
     const { store } = run.table.environment
     run.report.objects.listed = plan.landing.length
     if (shard >= plan.shards.length) return
-    if (!(await standsAt(run, resultPath(plan, shard)))) done = await mergeTasks(run, plan, shard)
-    isLast = (await missingShard(store, plan)) === null
+    if (!(await resultsOf(store, plan)).has(resultPath(plan, shard))) done = await mergeTasks(run, plan, shard)
+    isLast = commits && (await missingShard(store, plan)) === null
   })
   const outcomes: readonly TaskOutcome[] = done ?? []
   const results = outcomes.filter((outcome): outcome is MergeResult => !(outcome instanceof DamagedObjectError))
@@ -76,12 +82,6 @@ export async function mergeShard(
     exitCode: commit?.exitCode ?? report.exitCode,
     warnings: report.warnings,
   }
-}
-
-async function standsAt({ table: { environment } }: Run, path: string): Promise<boolean> {
-  const got = await environment.store.get(path, { range: { suffix: 1 } })
-  if (got.kind !== 'ok' && got.kind !== 'missing') throw failureError(path, 'reading', got)
-  return got.kind === 'ok'
 }
 
 async function mergeTasks(run: Run, plan: ShardPlan, shard: number): Promise<TaskOutcome[]> {

@@ -37,11 +37,19 @@ export function mergeOptionsOf(options: ShardOptions, signal: AbortSignal): Merg
   return { signal, threads, memoryBytes, itemBuckets }
 }
 
-export async function mergeShardOf(text: string, shard: number, options: ShardOptions): Promise<void> {
+export async function mergeShardOf(
+  text: string,
+  shard: number,
+  options: ShardOptions & { readonly commit: boolean },
+): Promise<void> {
   const { plan, table } = await openPlan(text, options)
   const progress = await showProgress(options)
   const merged = await untilStopped(options, (signal) =>
-    mergeShard(table, plan, shard, { ...mergeOptionsOf(options, signal), onProgress: progress.show }),
+    mergeShard(table, plan, shard, {
+      ...mergeOptionsOf(options, signal),
+      commits: options.commit,
+      onProgress: progress.show,
+    }),
   ).finally(progress.stop)
   for (const { path, message } of merged.damaged) warn(`damaged: ${path}: ${message}`)
   for (const warning of merged.warnings) warn(`warning: ${warning}`)

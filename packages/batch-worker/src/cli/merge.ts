@@ -16,13 +16,16 @@ import {
   landingPrefixes,
   logOption,
   memoryOption,
+  noCommitOption,
   noFsyncOption,
   type OutputOptions,
   profileOption,
   quietOption,
+  type SkipOptions,
   type StopOptions,
   type StoreOptions,
   shardOption,
+  skipIfRunningOption,
   sparkSubmitOption,
   TABLE_ARGUMENT,
   threadsOption,
@@ -34,11 +37,19 @@ import { profilesIn } from '../profiles.ts'
 import { showProgress } from '../progress.ts'
 import { logFailure, runSummary } from '../run-summary.ts'
 import { untilStopped } from '../signals.ts'
+import { unlessRunning } from '../skip-if-running.ts'
 import { SPARK_SUBMIT, sparkEngine } from '../spark-engine.ts'
 import { toLandingPrefix } from '../table-location.ts'
 import { planAndPrint } from './plan.ts'
 
-interface MergeOptions extends EngineOptions, LogOptions, OutputOptions, StopOptions, StoreOptions, WriteOptions {
+interface MergeOptions
+  extends EngineOptions,
+    LogOptions,
+    OutputOptions,
+    SkipOptions,
+    StopOptions,
+    StoreOptions,
+    WriteOptions {
   readonly dryRun?: true
   readonly allHours?: true
   readonly itemBucket?: readonly string[]
@@ -47,6 +58,7 @@ interface MergeOptions extends EngineOptions, LogOptions, OutputOptions, StopOpt
   readonly profile?: string
   readonly shard?: string
   readonly index: number
+  readonly commit: boolean
 }
 
 export function mergeCommand(): Command {
@@ -56,6 +68,8 @@ export function mergeCommand(): Command {
     .addOption(landingOption().makeOptionMandatory(false))
     .addOption(shardOption())
     .addOption(indexOption())
+    .addOption(noCommitOption())
+    .addOption(skipIfRunningOption().conflicts('shard'))
     .addOption(allHoursOption())
     .addOption(itemBucketOption())
     .addOption(dryRunOption('say what would be touched, read and written; change nothing'))
@@ -89,8 +103,9 @@ async function merge(text: string | undefined, options: MergeOptions, command: C
   if (text === undefined) return command.error("error: missing required argument 'table'")
   if (landingPrefixes(command).length === 0)
     return command.error("error: required option '--landing <prefix>' not specified")
-  return logFailure({ command: 'merge', location: text }, options, () =>
-    mergeInto(text, landingPrefixes(command), options),
+  const run = { command: 'merge', location: text }
+  return logFailure(run, options, () =>
+    unlessRunning(run, options, () => mergeInto(text, landingPrefixes(command), options)),
   )
 }
 

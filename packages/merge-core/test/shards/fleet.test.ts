@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { mergeLanding, openTable } from '../../src/index.ts'
+import { mergeLanding, mergeShard, openTable } from '../../src/index.ts'
 import { type Fault, type MemoryStore, memoryStore } from '../../src/store/memory.ts'
 import { arrivalsOf, changeSet, type LandedObject, type TableSpec } from '../change-sets.ts'
 import { handTable, line, objectOf } from '../hand-changes.ts'
@@ -108,6 +108,28 @@ describe('a plan and its shards', () => {
     await expectMerged(spec, store, [before, landed, [removal]])
   })
 
+  it('leave the commit to another process where they may not commit, and take no memory for it then', async () => {
+    const store = await start()
+    const planned = (await plan(store, SHARDS, 10))!
+    const table = await openTable(LOCATION, environmentOver(store, 20))
+    const snapshots = await snapshotIds(store)
+    const memoryBytes = planned.memoryBytes / 2
+    for (const shard of planned.shards.keys())
+      expect(await mergeShard(table, planned, shard, { commits: false, memoryBytes })).toMatchObject({
+        isMerged: true,
+        commit: null,
+        exitCode: 0,
+      })
+    expect(await snapshotIds(store)).toEqual(snapshots)
+    const anHourLater = 3_600_000
+    // What it commits is unmerged no more.
+    expect(await commit(store, planned.path, anHourLater)).toMatchObject({
+      files: { added: SHARDS },
+      objects: { merged: 2, oldestUnmergedS: 0 },
+    })
+    await expectMerged(spec, store, [before, landed])
+  })
+
   it('have nothing to do in a child beyond the shards', async () => {
     const store = await start()
     const planned = (await plan(store, SHARDS, 10))!
@@ -132,7 +154,6 @@ describe('a commit of a plan', () => {
     const planned = (await plan(store, SHARDS, 10))!
     await expect(commit(store, planned.path, 10 + 13 * 3_600_000)).rejects.toThrow(/over 12 hours ago.*plan again/)
     const table = await openTable(LOCATION, environmentOver(store, 11))
-    const { mergeShard } = await import('../../src/index.ts')
     await expect(mergeShard(table, planned, 0, { memoryBytes: 1024 ** 2 })).rejects.toThrow(/raise --memory/)
   })
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { mergeLanding } from '../../src/index.ts'
+import { mergeLanding, mergeShard, readPlan } from '../../src/index.ts'
 import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
 import { handTable, line, objectOf } from '../hand-changes.ts'
 import { createTestTable, environmentOver, LANDING, land } from '../table-run.ts'
@@ -36,4 +36,14 @@ it('asks as little for each shard as docs/fleet.md says', async () => {
     expect(commit !== null).toBe(isLast)
     expect(staged(store, from)).toEqual({ put: 2, read: isLast ? 4 + 1 + 2 * regions.length : 4 })
   }
+})
+
+it('asks once less for a shard that may not commit', async () => {
+  const store = memoryStore()
+  const table = await createTestTable(spec, environmentOver(store))
+  await land(store, [objectOf('1.ndjson', [line(spec, { pk: 'k', sequence: 1, to: 'r' })])])
+  const planned = (await plan(store, 1, 10))!
+  const from = store.log.length
+  await mergeShard(table, await readPlan(store, planned.path), 0, { commits: false })
+  expect(staged(store, from)).toEqual({ put: 2, read: 3 })
 })
