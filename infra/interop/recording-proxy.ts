@@ -1,4 +1,4 @@
-// A proxy before S3 and Glue that notes of each request which right it needs: the action, and on what.
+// A proxy before S3, Glue and Batch that notes of each request which right it needs: the action, and on what.
 //
 // Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations".
 
@@ -71,6 +71,13 @@ export function rightsOnS3({ method, url = '', headers }: IncomingMessage): stri
 export function rightsOnTarget(service: string): RightsOf {
   return ({ headers }) => [`${service}:${String(headers['x-amz-target']).split('.')[1]}`]
 }
+
+/** The path of a call is its name in small letters. */
+export function rightsOnBatch({ url = '' }: IncomingMessage): string[] {
+  return [`batch:${CALLS_OF_BATCH[url] ?? url}`]
+}
+
+const CALLS_OF_BATCH: Readonly<Record<string, string>> = { '/v1/listjobs': 'ListJobs', '/v1/submitjob': 'SubmitJob' }
 
 /** Names of objects, and of folders that are numbers, differ from run to run; where they lie does not. */
 function withoutNames(right: string): string {

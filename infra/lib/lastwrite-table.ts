@@ -11,7 +11,7 @@ import { Bootstrap } from './bootstrap.ts'
 import { Catalog } from './catalog.ts'
 import { ChangeCapture } from './change-capture.ts'
 import { Delivery } from './delivery.ts'
-import { MergeJob } from './merge-job.ts'
+import { type Fleet, MergeJob } from './merge-job.ts'
 import { placesOf, tableName } from './places.ts'
 import type { Scope } from './rights.ts'
 import type { Storage } from './storage.ts'
@@ -36,6 +36,8 @@ export interface LastwriteTableProps {
   readonly vcpus?: number
   /** Of a worker. Default: 4 GiB */
   readonly memory?: Size
+  /** Several workers for one commit of a table that is too large for one. Default: none */
+  readonly fleet?: Fleet
   /** What one query in Athena may read. Default: 100 GiB */
   readonly scanLimit?: Size
   /** Where alarms go. */
@@ -87,6 +89,7 @@ export class LastwriteTable extends Construct {
       every: Duration.minutes(Math.max(1, Math.floor(half.toMinutes({ integral: false })))),
       ...(props.vcpus !== undefined && { vcpus: props.vcpus }),
       ...(props.memory !== undefined && { memory: props.memory }),
+      ...(props.fleet !== undefined && { fleet: props.fleet }),
     })
     this.bootstrap = new Bootstrap(this, 'Bootstrap', {
       from,

@@ -4,6 +4,7 @@
 // a job that Batch ends at its timeout is never retried.
 
 import { ATTEMPTS, EVALUATE_ON_EXIT, type ExitRule } from '@lastwrite/batch-worker/evaluate-on-exit'
+import { InputError } from '@lastwrite/merge-core'
 import { Aws, Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib'
 import {
   Action,
@@ -41,18 +42,31 @@ export interface MergeJobProps {
   readonly memory?: Size
   /** Default: true. A job that Spot takes back is started again, and what it had not committed is done again. */
   readonly spot?: boolean
+  /** For a table too large for one worker: a plan is scheduled instead of a merge, and submits what there is to do. Default: none */
+  readonly fleet?: Fleet
+}
+
+export interface Fleet {
+  /** How many workers share a commit, at most: 2 to 10,000. */
+  readonly shards: number
+  /** Of a worker that merges a shard. Default: as of the others, which must hold all changes of a commit */
+  readonly memory?: Size
 }
 
 export type JobName = 'init' | 'merge' | 'maintain' | 'backfill' | 'replay'
+export type FleetJobName = 'plan' | 'shard' | 'commit'
 
 /** The worker ends by itself before its job is ended. */
 const DEADLINE = { merge: Duration.minutes(50), long: Duration.hours(11) }
 const TO_STOP = Duration.minutes(5)
+/** Of an array job of Batch. */
+const ARRAY_SIZE_MAX = 10_000
 const DAILY = ScheduleExpression.cron({ hour: '3', minute: '40' })
 
 export class MergeJob extends Construct {
   readonly queue: JobQueue
   readonly jobs: Readonly<Record<JobName, EcsJobDefinition>>
+  readonly fleet: Readonly<Record<FleetJobName, EcsJobDefinition>> | undefined
   readonly every: Duration
   /** `glue:database.table` */
   readonly table: string
@@ -63,7 +77,7 @@ export class MergeJob extends Construct {
   constructor(scope: Construct, id: string, props: MergeJobProps) {
     super(scope, id)
     this.#props = props
-    const { every, spot = true, vpc } = props
+    const { every, fleet, spot = true, vpc } = props
     const { entry } = props.scope
     this.every = every
     this.table = `glue:${entry.database}.${entry.table}`
@@ -83,7 +97,7 @@ export class MergeJob extends Construct {
               new SecurityGroup(this, 'NothingComesIn', { vpc, description: 'Workers ask and are not asked' }),
             ],
             spot,
-            maxvCpus: 4 * this.vcpus,
+            maxvCpus: (4 + (fleet?.shards ?? 0)) * this.vcpus,
           }),
         },
       ],
@@ -105,10 +119,12 @@ export class MergeJob extends Construct {
         LASTWRITE_ERRORS: `${this.url('errors')},${this.url('onFailure')}`,
       }),
     }
-    const listJobs = allow(['batch:ListJobs'], ['*'])
-    this.jobs.merge.container.jobRole!.addToPrincipalPolicy(listJobs)
-    this.schedule('merge', ScheduleExpression.rate(every))
-    this.schedule('maintain', DAILY)
+    this.mayListJobs(this.jobs.merge)
+    this.fleet = fleet && this.fleetJobs(fleet)
+    const rate = ScheduleExpression.rate(every)
+    if (this.fleet === undefined) this.schedule('merge', this.jobs.merge, rate)
+    else this.schedule('plan', this.fleet.plan, rate)
+    this.schedule('maintain', this.jobs.maintain, DAILY)
   }
 
   get vcpus(): number {
@@ -121,13 +137,38 @@ export class MergeJob extends Construct {
     return new Metric({ namespace: 'lastwrite', metricName, dimensionsMap, statistic })
   }
 
+  private fleetJobs({ shards, memory }: Fleet): Record<FleetJobName, EcsJobDefinition> {
+    if (!Number.isInteger(shards) || shards < 2 || shards > ARRAY_SIZE_MAX)
+      throw new InputError(
+        `${this.table}: fleet.shards is ${shards}, but an array job has 2 to ${ARRAY_SIZE_MAX} children`,
+      )
+    const shard = this.job('shard', ['merge', '--shard', 'Ref::plan', '--no-commit'], DEADLINE.merge, {}, memory)
+    const commit = this.job('commit', ['commit', 'Ref::plan'], DEADLINE.merge)
+    const plan = this.job('plan', ['plan', this.table, '--submit', '--skip-if-running'], DEADLINE.merge, {
+      ...this.prefixes(['landing']),
+      LASTWRITE_SHARDS: String(shards),
+      LASTWRITE_SHARD_JOB: shard.jobDefinitionArn,
+      LASTWRITE_COMMIT_JOB: commit.jobDefinitionArn,
+    })
+    this.mayListJobs(plan)
+    const submitted = [shard, commit].map(({ jobDefinitionArn }) => jobDefinitionArn)
+    plan.container.jobRole!.addToPrincipalPolicy(allow(['batch:SubmitJob'], [this.queue.jobQueueArn, ...submitted]))
+    return { plan, shard, commit }
+  }
+
+  /** So that a scheduled run leaves the work to one that is under way. */
+  private mayListJobs({ container }: EcsJobDefinition): void {
+    container.jobRole!.addToPrincipalPolicy(allow(['batch:ListJobs'], ['*']))
+  }
+
   private job(
-    name: JobName,
+    name: JobName | FleetJobName,
     command: readonly string[],
     deadline: Duration,
     environment: Readonly<Record<string, string>> = {},
+    memory = this.#props.memory ?? Size.gibibytes(4),
   ): EcsJobDefinition {
-    const { image, memory = Size.gibibytes(4), scope: rights } = this.#props
+    const { image, scope: rights } = this.#props
     const jobRole = this.taskRole(`${capitalized(name)}Role`)
     grant(jobRole, RIGHTS[name], rights)
     return new EcsJobDefinition(this, capitalized(name), {
@@ -155,8 +196,7 @@ export class MergeJob extends Construct {
     })
   }
 
-  private schedule(name: JobName, schedule: ScheduleExpression): void {
-    const { jobDefinitionArn } = this.jobs[name]
+  private schedule(name: string, { jobDefinitionArn }: EcsJobDefinition, schedule: ScheduleExpression): void {
     const { jobQueueArn } = this.queue
     new Schedule(this, `${capitalized(name)}Schedule`, {
       schedule,

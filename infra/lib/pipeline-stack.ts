@@ -26,7 +26,7 @@ export class PipelineStack extends Stack {
     new CfnOutput(this, 'BootstrapStateMachine', { value: bootstrap.stateMachine.stateMachineArn })
     new CfnOutput(this, 'Workgroup', { value: catalog.workgroup.name })
     new CfnOutput(this, 'ReadersPolicy', { value: catalog.readers.managedPolicyArn })
-    for (const [name, job] of Object.entries(merge.jobs)) {
+    for (const [name, job] of Object.entries({ ...merge.jobs, ...merge.fleet })) {
       new CfnOutput(this, `Job-${name}`, { value: job.jobDefinitionArn })
     }
   }

@@ -17,8 +17,10 @@ export type PlaceName =
   | 'exports'
   | 'results'
   | 'table'
+  | 'data'
   | 'state'
   | 'probe'
+  | 'staging'
 
 export type Places = Readonly<Record<PlaceName, Place>>
 
@@ -58,8 +60,11 @@ export function placesOf(definition: TableDefinition, { landing, tables }: Bucke
     exports: inLanding(`${EXPORTS}${name}/`),
     results: inLanding(`${RESULTS}${name}/`),
     table: inTables(`${name}/`),
+    data: inTables(`${name}/data/`),
     state: inTables(`${STATE}${name}/`),
     probe: inTables(`${STATE}${name}/probe/`),
+    // Of backfills and plans; upkeep takes what is a day old.
+    staging: inTables(`${STATE}${name}/staging/`),
   }
 }
 

@@ -25,6 +25,17 @@ export interface Rights {
   readonly glue?: readonly ('glue:GetDatabase' | 'glue:GetTable' | 'glue:CreateTable' | 'glue:UpdateTable')[]
 }
 
+/** Of whoever commits what landed. */
+const MERGE = {
+  s3: {
+    's3:GetObject': ['landing', 'oversize', 'table', 'state'],
+    's3:PutObject': ['table', 'state'],
+    's3:AbortMultipartUpload': ['table', 'state'],
+    's3:ListBucket': ['landing', 'table', 'state'],
+  },
+  glue: ['glue:GetTable', 'glue:UpdateTable'],
+} as const satisfies Rights
+
 export const RIGHTS = {
   /** The forwarder's own; its event source writes what it gives up. */
   forwarder: {
@@ -50,15 +61,28 @@ export const RIGHTS = {
     },
     glue: ['glue:GetDatabase', 'glue:GetTable', 'glue:CreateTable'],
   },
-  merge: {
+  merge: MERGE,
+  /** A plan changes nothing of the table; to submit the rest it has a statement of its own. */
+  plan: {
     s3: {
       's3:GetObject': ['landing', 'oversize', 'table', 'state'],
-      's3:PutObject': ['table', 'state'],
-      's3:AbortMultipartUpload': ['table', 'state'],
+      's3:PutObject': ['staging'],
+      's3:AbortMultipartUpload': ['staging'],
       's3:ListBucket': ['landing', 'table', 'state'],
     },
-    glue: ['glue:GetTable', 'glue:UpdateTable'],
+    glue: ['glue:GetTable'],
   },
+  /** A shard makes data files, and commits nothing. */
+  shard: {
+    s3: {
+      's3:GetObject': ['table', 'staging'],
+      's3:PutObject': ['data', 'staging'],
+      's3:AbortMultipartUpload': ['data', 'staging'],
+      's3:ListBucket': ['table', 'staging'],
+    },
+    glue: ['glue:GetTable'],
+  },
+  commit: MERGE,
   maintain: {
     s3: {
       's3:GetObject': ['table', 'state'],

@@ -5,6 +5,7 @@ import { parseTableDefinition } from '@lastwrite/merge-core'
 import { type App, type Duration, type Environment, type Size, Stack } from 'aws-cdk-lib'
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets'
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs'
+import type { Fleet } from './merge-job.ts'
 import { PipelineStack } from './pipeline-stack.ts'
 import { StorageStack } from './storage-stack.ts'
 import { streamByLabel } from './table-stream.ts'
@@ -24,12 +25,14 @@ export interface Stage {
   readonly ownKey?: boolean
   /** Of a worker. */
   readonly memory?: Size
+  /** Several workers for one commit. */
+  readonly fleet?: Fleet
 }
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 
 export function addStage(app: App, name: string, stage: Stage, image = workerImage()) {
-  const { definition, alarmTopic, database, freshness, from, memory } = stage
+  const { definition, alarmTopic, database, fleet, freshness, from, memory } = stage
   const parsed = parseTableDefinition(definition)
   const env = environmentOf(parsed.source)
   const { storage } = new StorageStack(app, `lastwrite-${name}-storage`, {
@@ -47,6 +50,7 @@ export function addStage(app: App, name: string, stage: Stage, image = workerIma
     freshness,
     from,
     ...(memory !== undefined && { memory }),
+    ...(fleet !== undefined && { fleet }),
     ...(alarmTopic !== undefined && { alarmTopic }),
   })
   return { storage: Stack.of(storage), pipeline }

@@ -30,6 +30,7 @@ const PSEUDO: Readonly<Record<string, string>> = {
 
 /** What `Ref` gives for resources whose reference is an ARN, and `Arn` for all. */
 const ARNS: Readonly<Record<string, string>> = {
+  'AWS::Batch::ComputeEnvironment': `arn:aws:batch:${REGION}:${ACCOUNT}:compute-environment/`,
   'AWS::Batch::JobDefinition': `arn:aws:batch:${REGION}:${ACCOUNT}:job-definition/`,
   'AWS::Batch::JobQueue': `arn:aws:batch:${REGION}:${ACCOUNT}:job-queue/`,
   'AWS::IAM::ManagedPolicy': `arn:aws:iam::${ACCOUNT}:policy/`,

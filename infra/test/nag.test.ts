@@ -2,7 +2,7 @@ import { ContainerImage } from 'aws-cdk-lib/aws-ecs'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { expect, it } from 'vitest'
 import { addStage } from '../lib/stage.ts'
-import { IMAGE, STAGE, unbundledApp } from './synthesized.ts'
+import { FLEET, IMAGE, STAGE, unbundledApp } from './synthesized.ts'
 
 /** What the rules of AwsSolutions find and we leave as it is, with the reason. Findings name constructs. */
 const LEFT: readonly { readonly finding: RegExp; readonly where: RegExp; readonly why: string }[] = [
@@ -18,7 +18,7 @@ const LEFT: readonly { readonly finding: RegExp; readonly where: RegExp; readonl
   },
   {
     finding:
-      /\[Resource::<Storage(Landing|Tables)\w+\.Arn>\/(landing|errors|oversize|exports|athena-results)?(_lastwrite)?\/?orders\/(probe\/)?\*\]$/,
+      /\[Resource::<Storage(Landing|Tables)\w+\.Arn>\/(landing|errors|oversize|exports|athena-results)?(_lastwrite)?\/?orders\/((probe|staging|data)\/)?\*\]$/,
     where: /./,
     why: 'objects are named by whoever writes them: a right holds below a prefix of one table',
   },
@@ -34,14 +34,14 @@ const LEFT: readonly { readonly finding: RegExp; readonly where: RegExp; readonl
   },
   {
     finding: /\[Resource::\*\]$/,
-    where: /(MergeJob\/MergeRole|Bootstrap\/Role)/,
+    where: /(MergeJob\/(Merge|Plan)Role|Bootstrap\/Role)/,
     why: 'batch:ListJobs, DescribeJobs and TerminateJob, X-Ray and log deliveries know no resources',
   },
 ]
 
 it('the stacks keep the rules of AwsSolutions, or say here why not', () => {
   const app = unbundledApp()
-  addStage(app, 'test', STAGE, ContainerImage.fromRegistry(IMAGE))
+  addStage(app, 'test', { ...STAGE, fleet: FLEET }, ContainerImage.fromRegistry(IMAGE))
   const { violations } = new AwsSolutionsChecks(app).validate({ appConstruct: app, templatePaths: [] } as never)
   const found = violations.flatMap(({ ruleName, violatingResources }) =>
     violatingResources.map((resource) => ({ ruleName, path: (resource as { constructPath?: string }).constructPath! })),

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ACCOUNT, type Deployed, deployed, REGION } from './deployed.ts'
 import { type Call, isAllowed, type Statement } from './policy.ts'
-import { stageTemplates } from './synthesized.ts'
+import { FLEET, stageTemplates } from './synthesized.ts'
 
-const stage = deployed(stageTemplates(), { Landing: 'landing', Tables: 'tables' })
+// With the option that has all jobs.
+const stage = deployed(stageTemplates({ fleet: FLEET }), { Landing: 'landing', Tables: 'tables' })
 const KEY = Object.keys(stage.ofType('AWS::KMS::Key'))[0]!
 
 const GLUE = [
@@ -14,6 +15,7 @@ const GLUE = [
   `arn:aws:glue:${REGION}:${ACCOUNT}:database/shop`,
   `arn:aws:glue:${REGION}:${ACCOUNT}:table/shop/orders`,
 ]
+const BATCH = `arn:aws:batch:${REGION}:${ACCOUNT}:`
 const DELIVERY = `arn:aws:firehose:${REGION}:${ACCOUNT}:deliverystream/`
 
 const ROLES = {
@@ -21,6 +23,9 @@ const ROLES = {
   delivery: 'DeliveryRole',
   init: 'MergeJobInitRole',
   merge: 'MergeJobMergeRole',
+  plan: 'MergeJobPlanRole',
+  shard: 'MergeJobShardRole',
+  commit: 'MergeJobCommitRole',
   maintain: 'MergeJobMaintainRole',
   backfill: 'MergeJobBackfillRole',
   replay: 'MergeJobReplayRole',
@@ -47,6 +52,10 @@ describe('what else they need is allowed', () => {
   it.each<[RoleName, string, string]>([
     // What a day of age, a large file or a failure leads to, which a recording does not wait for.
     ['merge', 's3:AbortMultipartUpload', 'tables/orders/data/x'],
+    ['plan', 's3:AbortMultipartUpload', 'tables/_lastwrite/orders/staging/x'],
+    ['shard', 's3:AbortMultipartUpload', 'tables/orders/data/x'],
+    ['commit', 's3:PutObject', 'tables/orders/data/x'],
+    ['commit', 's3:PutObject', 'tables/_lastwrite/orders/tombstones/x'],
     ['maintain', 's3:DeleteObject', 'tables/orders/data/x'],
     ['maintain', 's3:DeleteObject', 'tables/orders/metadata/x'],
     ['maintain', 's3:DeleteObject', 'tables/_lastwrite/orders/tombstones/x'],
@@ -126,8 +135,33 @@ describe('what is dangerous is refused', () => {
       refused(programs, 'glue:DeleteTable', resource)
       refused(programs, 'glue:DeleteDatabase', resource)
       refused(but('init'), 'glue:CreateTable', resource)
-      refused(but('merge', 'maintain', 'backfill'), 'glue:UpdateTable', resource)
+      refused(but('merge', 'commit', 'maintain', 'backfill'), 'glue:UpdateTable', resource)
     }
+  })
+
+  it('a plan changes nothing of the table, and a shard nothing but data files', () => {
+    for (const path of ['orders/metadata/x', '_lastwrite/orders/ledger/x', '_lastwrite/orders/tombstones/x'])
+      refused(['plan', 'shard'], 's3:PutObject', `arn:aws:s3:::tables/${path}`)
+    refused(['plan'], 's3:PutObject', 'arn:aws:s3:::tables/orders/data/x')
+    for (const path of ['landing/orders/x', 'oversize/orders/x'])
+      refused(['shard'], 's3:GetObject', `arn:aws:s3:::landing/${path}`)
+  })
+
+  it('a plan submits the shards and the commit of its table, and nothing else; a bootstrap what it waits for', () => {
+    const definitions = Object.keys(stage.ofType('AWS::Batch::JobDefinition'))
+    expect(definitions).toHaveLength(8)
+    const submitters: Partial<Record<RoleName, RegExp>> = { plan: /Shard|Commit/, bootstrap: /Init|Backfill/ }
+    for (const role of programs)
+      for (const definition of definitions) {
+        const call = { action: 'batch:SubmitJob', resource: `${BATCH}job-definition/${definition}` }
+        expect([role, call, may(role, call)]).toEqual([role, call, submitters[role]?.test(definition) ?? false])
+      }
+    refused(programs, 'batch:SubmitJob', `${BATCH}job-definition/other`)
+    refused(programs, 'batch:SubmitJob', `${BATCH}job-queue/other`)
+    refused(but('plan', 'bootstrap'), 'batch:SubmitJob', BATCH + jobQueue())
+    refused(but('bootstrap'), 'batch:TerminateJob', `${BATCH}job/x`)
+    for (const action of ['batch:RegisterJobDefinition', 'batch:UpdateJobQueue'])
+      refused(programs, action, `${BATCH}job-definition/other`)
   })
 
   it('who asks Athena changes nothing', () => {
@@ -153,9 +187,18 @@ describe('what is dangerous is refused', () => {
       refused(programs, action, `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/orders`)
     refused(programs, 'firehose:PutRecordBatch', `${DELIVERY}other`)
     refused(but('forwarder'), 'firehose:PutRecordBatch', `${DELIVERY}${deliveryStream()}`)
-    refused(but('bootstrap'), 'batch:SubmitJob', `arn:aws:batch:${REGION}:${ACCOUNT}:job-queue/other`)
   })
 })
+
+function jobQueue(): string {
+  return `job-queue/${Object.keys(stage.ofType('AWS::Batch::JobQueue'))[0]!}`
+}
+
+/** What a plan names when it submits: its queue, and what is to run there. */
+function submissions(): string[] {
+  const definitions = Object.keys(stage.ofType('AWS::Batch::JobDefinition'))
+  return [jobQueue(), ...definitions.filter((id) => /Shard|Commit/.test(id)).map((id) => `job-definition/${id}`)]
+}
 
 function deliveryStream(): string {
   return Object.keys(stage.ofType('AWS::KinesisFirehose::DeliveryStream'))[0]!
@@ -169,6 +212,8 @@ function callsOf(right: string): Call[] {
       action,
       resource: arn,
     }))
+  if (action === 'batch:ListJobs') return [{ action, resource: '*' }]
+  if (action === 'batch:SubmitJob') return submissions().map((resource) => ({ action, resource: BATCH + resource }))
   if (action.startsWith('firehose:')) return [{ action, resource: DELIVERY + deliveryStream() }]
   return [{ action, resource: resource!, ...(prefix !== undefined && { context: { 's3:prefix': prefix } }) }]
 }

@@ -9,8 +9,8 @@ import { describe, expect, it } from 'vitest'
 import { PipelineStack } from '../lib/pipeline-stack.ts'
 import { StorageStack } from '../lib/storage-stack.ts'
 import { streamByLabel, streamOf } from '../lib/table-stream.ts'
-import { deployed } from './deployed.ts'
-import { IMAGE, STAGE, stageTemplates, unbundledApp } from './synthesized.ts'
+import { ACCOUNT, type Deployed, deployed, REGION } from './deployed.ts'
+import { FLEET, IMAGE, STAGE, stageTemplates, unbundledApp } from './synthesized.ts'
 
 const stage = stageTemplates()
 const { storage, pipeline } = stage
@@ -130,6 +130,53 @@ describe('the traps that infrastructure decides', () => {
     pipeline.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: Match.objectLike({ source: ['aws.cloudformation'] }),
     })
+  })
+})
+
+describe('a fleet', () => {
+  const large = deployed(stageTemplates({ fleet: FLEET }), { Landing: 'landing', Tables: 'tables' })
+  const definitions = large.ofType('AWS::Batch::JobDefinition')
+  const definition = (name: string) => Object.entries(definitions).find(([id]) => id.includes(`MergeJob${name}`))!
+  const container = (name: string) => definition(name)[1].ContainerProperties as Record<string, unknown>
+  const arnOf = (name: string) => `arn:aws:batch:${REGION}:${ACCOUNT}:job-definition/${definition(name)[0]}`
+
+  it('is planned instead of merged, by a job that submits the shards and their commit', () => {
+    const inputs = Object.values(large.ofType('AWS::Scheduler::Schedule'))
+      .map(({ Target }) => JSON.parse((Target as { Input: string }).Input))
+      .map(({ JobName, JobDefinition }) => [JobName, JobDefinition])
+    expect(inputs).toEqual([
+      ['plan', arnOf('Plan')],
+      ['maintain', arnOf('Maintain')],
+    ])
+    expect(container('Plan').Command).toEqual(['plan', 'glue:shop.orders', '--submit', '--skip-if-running'])
+    expect(environmentOf(definition('Plan')[1])).toMatchObject({
+      LASTWRITE_SHARDS: '16',
+      LASTWRITE_SHARD_JOB: arnOf('Shard'),
+      LASTWRITE_COMMIT_JOB: arnOf('Commit'),
+    })
+  })
+
+  it('has room for all shards beside the other jobs, and gives each what it is told to', () => {
+    const cpus = (of: Deployed) =>
+      Object.values(of.ofType('AWS::Batch::ComputeEnvironment')).map(
+        ({ ComputeResources }) => (ComputeResources as { MaxvCpus: number }).MaxvCpus,
+      )
+    expect([cpus(filled), cpus(large)]).toEqual([[8], [40]])
+    const memory = (name: string) =>
+      (container(name).ResourceRequirements as { Type: string; Value: string }[]).find(({ Type }) => Type === 'MEMORY')
+    expect(['Plan', 'Shard', 'Commit'].map((name) => memory(name)!.Value)).toEqual(['8192', '4096', '8192'])
+  })
+
+  it('retries and stops by itself as the other jobs do', () => {
+    for (const name of ['Plan', 'Shard', 'Commit']) {
+      const [, { RetryStrategy, Timeout }] = definition(name)
+      expect({ RetryStrategy, Timeout }).toEqual({ RetryStrategy: jobs[0]!.RetryStrategy, Timeout: jobs[0]!.Timeout })
+      expect(environmentOf(definition(name)[1]).LASTWRITE_DEADLINE).toBe('50m')
+    }
+  })
+
+  it.each([0, 1, 2.5, 10_001])('of %d shards is refused when the template is made', (shards) => {
+    expect(() => stageTemplates({ fleet: { shards } })).toThrow(/an array job has 2 to 10000 children/)
   })
 })
 

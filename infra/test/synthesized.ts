@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { App, Duration, Size } from 'aws-cdk-lib'
 import { Template } from 'aws-cdk-lib/assertions'
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs'
+import type { Fleet } from '../lib/merge-job.ts'
 import { addStage, type Stage } from '../lib/stage.ts'
 
 export const IMAGE = '123456789012.dkr.ecr.eu-west-1.amazonaws.com/lastwrite:1'
@@ -18,6 +19,9 @@ export const STAGE: Stage = {
   ownKey: true,
   memory: Size.gibibytes(8),
 }
+
+/** What a stage of a large table has beside. */
+export const FLEET: Fleet = { shards: 16, memory: Size.gibibytes(4) }
 
 /** Without the bundle of the function, whose making takes seconds. */
 export function unbundledApp(): App {

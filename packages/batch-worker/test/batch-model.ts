@@ -22,6 +22,7 @@ export interface BatchJob {
 type Call = 'submitjob' | 'listjobs'
 
 export interface BatchModel {
+  readonly uri: string
   /** In the order in which they came. */
   readonly jobs: BatchJob[]
   /** What is answered to a call instead of doing it. */
@@ -113,6 +114,7 @@ export async function startBatch(): Promise<BatchModel> {
   }
 
   return {
+    uri: server.uri,
     jobs,
     refusals,
     add: (job) => push({ ...job, parameters: {}, arraySize: null, dependsOn: [] }),
