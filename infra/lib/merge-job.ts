@@ -107,7 +107,7 @@ export class MergeJob extends Construct {
       init: this.job('init', ['init', this.table, '--state', this.url('state')], DEADLINE.merge, {
         LASTWRITE_DEFINITION: props.definition,
       }),
-      merge: this.job('merge', ['merge', this.table], DEADLINE.merge, this.prefixes(landing)),
+      merge: this.job('merge', ['merge', this.table, '--skip-if-running'], DEADLINE.merge, this.prefixes(landing)),
       maintain: this.job('maintain', ['maintain', this.table], DEADLINE.long, this.prefixes(landing)),
       backfill: this.job(
         'backfill',

@@ -133,6 +133,11 @@ describe('the traps that infrastructure decides', () => {
   })
 })
 
+it('a scheduled merge leaves what has landed to one that is under way', () => {
+  const commands = jobs.map(({ ContainerProperties }) => (ContainerProperties as { Command: string[] }).Command)
+  expect(commands).toContainEqual(['merge', 'glue:shop.orders', '--skip-if-running'])
+})
+
 describe('a fleet', () => {
   const large = deployed(stageTemplates({ fleet: FLEET }), { Landing: 'landing', Tables: 'tables' })
   const definitions = large.ofType('AWS::Batch::JobDefinition')
