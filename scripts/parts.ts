@@ -32,6 +32,9 @@ export const ministackPython = pythonPart('ministack')
 export const motoPython = pythonPart('moto')
 export const glueServer = join(import.meta.dirname, 'parts', 'glue_server.py')
 
+/** cfn-lint for templates, sqlglot for SQL. */
+export const lintPython = pythonPart('lint')
+
 function pythonPart(name: string): PythonPart {
   const requirements = join(import.meta.dirname, 'parts', `${name}.txt`)
   const folder = join(cacheFolder, `${name}-${hashOf(requirements)}`)

@@ -13,6 +13,7 @@ import {
   dynamodbLocalPom,
   enginesPython,
   type GoPart,
+  lintPython,
   ministackPython,
   motoPython,
   type PythonPart,
@@ -47,6 +48,7 @@ const parts: readonly Part[] = [
   pythonEnvironment("Python with the benchmark's rivals", rivalsPython),
   pythonEnvironment('the S3 server ministack', ministackPython),
   pythonEnvironment('AWS Glue by moto, with pyiceberg', motoPython),
+  pythonEnvironment('cfn-lint and sqlglot', lintPython),
   goProgram('the S3 server versitygw', versitygw),
   goProgram('the fault proxy toxiproxy', toxiproxy),
   {

@@ -24,7 +24,7 @@ export class PipelineStack extends Stack {
     const { bootstrap, catalog, merge } = this.table
     new CfnOutput(this, 'Queue', { value: merge.queue.jobQueueName })
     new CfnOutput(this, 'BootstrapStateMachine', { value: bootstrap.stateMachine.stateMachineArn })
-    new CfnOutput(this, 'Workgroup', { value: catalog.workgroup.name })
+    new CfnOutput(this, 'Workgroup', { value: catalog.workgroup.ref })
     new CfnOutput(this, 'ReadersPolicy', { value: catalog.readers.managedPolicyArn })
     for (const [name, job] of Object.entries({ ...merge.jobs, ...merge.fleet })) {
       new CfnOutput(this, `Job-${name}`, { value: job.jobDefinitionArn })

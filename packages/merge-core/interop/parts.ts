@@ -7,17 +7,28 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { describe } from 'vitest'
-import { pythonFolder, pythonProgram, sparkRuntimeFolder, sparkRuntimeJar, stampName } from '../../../scripts/parts.ts'
+import {
+  lintPython,
+  pythonFolder,
+  pythonProgram,
+  sparkRuntimeFolder,
+  sparkRuntimeJar,
+  stampName,
+} from '../../../scripts/parts.ts'
 
 const STDOUT_BYTES_MAX = 256 * 1024 * 1024
 const STDERR_SHOWN = 4000
 
-type PartName = 'python' | 'spark'
+const FOLDERS = {
+  python: [pythonFolder],
+  spark: [pythonFolder, sparkRuntimeFolder],
+  lint: [lintPython.folder],
+} as const
+type PartName = keyof typeof FOLDERS
 
 /** Why a part cannot be used, or null where it can. */
 function whyMissing(part: PartName): string | null {
-  const folders = part === 'python' ? [pythonFolder] : [pythonFolder, sparkRuntimeFolder]
-  const absent = folders.find((folder) => !existsSync(join(folder, stampName)))
+  const absent = FOLDERS[part].find((folder) => !existsSync(join(folder, stampName)))
   return absent === undefined ? null : `${absent} is not installed; run: npm run test:interop`
 }
 
