@@ -5,6 +5,7 @@
 
 import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
+import { withSection } from '../scripts/marked-section.ts'
 import { type Bar, barChart } from './bar-chart.ts'
 import { ownOf, type Results, type Summary, summarize } from './results.ts'
 import { rowsOfSize, workloadsOf } from './workloads.ts'
@@ -144,20 +145,6 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
 }
 
-/**
- * `text` with `content` between its marks.
- * @throws where `text`, the content of `path`, does not have both marks once, the first before the second
- */
-export function withSection(text: string, content: string, path: string): string {
-  const [open, close] = [`<!-- ${SECTION} -->`, `<!-- /${SECTION} -->`]
-  const [before, ...afterOpen] = text.split(open)
-  const [, ...after] = (afterOpen[0] ?? '').split(close)
-  if (afterOpen.length !== 1 || after.length !== 1 || text.split(close).length !== 2) {
-    throw new Error(`${path} needs one line ${open} and one line ${close} after it, to say where the results go`)
-  }
-  return `${before}${open}\n\n${content}\n\n${close}${after[0]}`
-}
-
 function plot(path: string): void {
   const results = JSON.parse(readFileSync(path, 'utf8')) as Results
   const folder = dirname(path)
@@ -169,7 +156,8 @@ function plot(path: string): void {
   ]
   for (const { readme, report } of readmes) {
     const from = (target: string) => relative(dirname(readme), target).replaceAll('\\', '/')
-    writeFileSync(readme, withSection(readFileSync(readme, 'utf8'), report(results, from(folder), from(path)), readme))
+    const section = report(results, from(folder), from(path))
+    writeFileSync(readme, withSection(readFileSync(readme, 'utf8'), SECTION, section, readme))
   }
 }
 

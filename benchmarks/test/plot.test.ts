@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { withSection } from '../../scripts/marked-section.ts'
 import { barChart } from '../bar-chart.ts'
-import { charts, fullReport, shortReport, withSection } from '../plot.ts'
+import { charts, fullReport, shortReport } from '../plot.ts'
 import type { Results, Timing } from '../results.ts'
 
 function timing(workload: string, size: string, contestant: string, rep: number, wall: number, more = {}): Timing {
@@ -92,9 +93,9 @@ describe('the section of a README', () => {
   const text = 'a\n<!-- whole merges -->\nold\n<!-- /whole merges -->\nb\n'
 
   it('is replaced, and nothing else, however often', () => {
-    const once = withSection(text, 'new', 'README.md')
+    const once = withSection(text, 'whole merges', 'new', 'README.md')
     expect(once).toBe('a\n<!-- whole merges -->\n\nnew\n\n<!-- /whole merges -->\nb\n')
-    expect(withSection(once, 'new', 'README.md')).toBe(once)
+    expect(withSection(once, 'whole merges', 'new', 'README.md')).toBe(once)
   })
 
   it.each([
@@ -105,7 +106,9 @@ describe('the section of a README', () => {
     `${text}<!-- /whole merges -->`,
     `<!-- /whole merges -->${text}`,
   ])('is refused where the marks are not one pair: %j', (wrong) => {
-    expect(() => withSection(wrong, 'new', 'README.md')).toThrow(/^README.md needs one line <!-- whole merges -->/)
+    expect(() => withSection(wrong, 'whole merges', 'new', 'README.md')).toThrow(
+      /^README.md needs one line <!-- whole merges -->/,
+    )
   })
 })
 
