@@ -1,23 +1,14 @@
 // `lastwrite merge` with a Spark that it starts itself, by spark-submit, as its users have it.
 
 import { chmodSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { pythonProgram } from '../../../scripts/parts.ts'
 import { describeWith } from '../../merge-core/interop/parts.ts'
 import { changeLine, ORDERS_DEFINITION } from '../test/orders.ts'
 import { newWorkspace, type Workspace } from '../test/run-lastwrite.ts'
+import { LOCAL_SPARK } from './local-spark.ts'
 
-const SPARK_SUBMIT = [
-  ...[
-    'env',
-    `PYSPARK_PYTHON=${pythonProgram}`,
-    'PYTHONDONTWRITEBYTECODE=1',
-    join(dirname(pythonProgram), 'spark-submit'),
-  ],
-  ...['--master', 'local[2]', '--driver-memory', '1g', '--conf', 'spark.ui.enabled=false'],
-  ...['--conf', 'spark.driver.host=127.0.0.1', '--conf', 'spark.driver.bindAddress=127.0.0.1'],
-].join(' ')
+const SPARK_SUBMIT = LOCAL_SPARK.join(' ')
 const REGIONS = ['eu', 'us', 'ap']
 
 describeWith('spark', 'a merge that starts Spark', () => {

@@ -187,6 +187,8 @@ export function memoryOption(): Option {
 export interface EngineOptions {
   readonly engine: 'auto' | 'node' | 'spark'
   readonly sparkSubmit?: string
+  readonly emrApplication?: string
+  readonly emrRole?: string
 }
 
 export function engineOption(): Option {
@@ -204,6 +206,16 @@ export function sparkSubmitOption(): Option {
     '--spark-submit <command>',
     'what starts a Spark job and waits for its end (default: "spark-submit --master local[*]")',
   ).env('LASTWRITE_SPARK_SUBMIT')
+}
+
+export function emrApplicationOption(): Option {
+  return new Option('--emr-application <id>', 'an application of EMR Serverless that does what is for Spark')
+    .env('LASTWRITE_EMR_APPLICATION')
+    .conflicts('sparkSubmit')
+}
+
+export function emrRoleOption(): Option {
+  return new Option('--emr-role <arn>', 'the role that its jobs read and write with').env('LASTWRITE_EMR_ROLE')
 }
 
 const UNITS = ['KiB', 'MiB', 'GiB']

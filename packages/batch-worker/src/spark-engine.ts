@@ -1,7 +1,7 @@
 // Starts Spark for the tasks of a merge, and waits for it.
 //
-// Whatever starts a Spark job and ends when the job has ended will do: spark-submit on this machine, on YARN or Kubernetes, or a program
-// of one's own that asks EMR Serverless. It is given the job's script and the task files as its last arguments.
+// Whatever starts a Spark job and ends when the job has ended will do: spark-submit on this machine, on YARN or Kubernetes. It is given
+// the job's script and the task files as its last arguments. emr-serverless.ts asks a service instead.
 
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
@@ -13,9 +13,12 @@ import { type ClusterEngine, InputError, TryAgainError } from '@lastwrite/merge-
 
 export const SPARK_SUBMIT = 'spark-submit --master local[*]'
 
-const SCRIPT = join(import.meta.dirname, '..', 'spark', 'merge_task.py')
-/** Exit codes of a shell that did not find the program, or may not start it, and the job's own for what is refused. */
-const FIX_INPUT_CODES: readonly (number | null)[] = [126, 127, 20]
+/** The job's script: spark/README.md. */
+export const MERGE_TASK = join(import.meta.dirname, '..', 'spark', 'merge_task.py')
+/** The job's own exit code for what is refused. */
+export const REFUSED = 20
+/** With those of a shell that did not find the program, or may not start it. */
+const FIX_INPUT_CODES: readonly (number | null)[] = [126, 127, REFUSED]
 const LINES_SHOWN = 20
 
 /** `NODE_DEBUG=lastwrite-spark` shows what Spark says while it runs. */
@@ -25,7 +28,7 @@ const debug = debuglog('lastwrite-spark')
 export function sparkEngine(submit: string): ClusterEngine {
   const [program, ...options] = wordsOf(submit) as [string, ...string[]]
   return {
-    run: (taskFiles, signal) => runToEnd(program, [...options, SCRIPT, ...taskFiles], signal),
+    run: (taskFiles, signal) => runToEnd(program, [...options, MERGE_TASK, ...taskFiles], signal),
     missing: async () => ((await isFound(program)) ? null : `${program} is not found`),
   }
 }

@@ -1,4 +1,4 @@
-import { type ClusterOptions, mergeLanding } from '@lastwrite/merge-core'
+import { type ClusterEngine, type ClusterOptions, InputError, mergeLanding, type Table } from '@lastwrite/merge-core'
 import { Command } from 'commander'
 import { openTableAt } from '../open-table.ts'
 import {
@@ -6,6 +6,8 @@ import {
   deadlineOption,
   dryRunOption,
   type EngineOptions,
+  emrApplicationOption,
+  emrRoleOption,
   engineOption,
   example,
   indexOption,
@@ -78,6 +80,8 @@ export function mergeCommand(): Command {
     .addOption(deadlineOption())
     .addOption(engineOption())
     .addOption(sparkSubmitOption())
+    .addOption(emrApplicationOption())
+    .addOption(emrRoleOption())
     .addOption(noFsyncOption())
     .addOption(profileOption())
     .addOption(logOption())
@@ -123,7 +127,7 @@ async function mergeInto(text: string, prefixes: readonly string[], options: Mer
       itemBuckets: options.itemBucket ?? [],
       threads: options.threads,
       memoryBytes: options.memory,
-      ...(options.engine !== 'node' && { cluster: clusterFor(options) }),
+      ...(options.engine !== 'node' && { cluster: clusterFor(table, options) }),
       ...(profiles !== null && { onProfile: profiles.add }),
     }),
   ).finally(progress.stop)
@@ -135,6 +139,25 @@ async function mergeInto(text: string, prefixes: readonly string[], options: Mer
   process.exitCode = report.exitCode
 }
 
-function clusterFor({ engine, sparkSubmit = SPARK_SUBMIT, deadline }: MergeOptions): ClusterOptions {
-  return { engine: sparkEngine(sparkSubmit), use: engine === 'spark' ? 'always' : 'auto', deadlineMs: deadline }
+function clusterFor(table: Table, options: MergeOptions): ClusterOptions {
+  const { engine, deadline, sparkSubmit = SPARK_SUBMIT, emrApplication } = options
+  return {
+    engine: emrApplication === undefined ? sparkEngine(sparkSubmit) : emrEngine(table, emrApplication, options),
+    use: engine === 'spark' ? 'always' : 'auto',
+    deadlineMs: deadline,
+  }
+}
+
+/** Who names an application has one: that it can be reached shows when there is something for it to do. */
+function emrEngine({ environment }: Table, application: string, options: MergeOptions): ClusterEngine {
+  const { emrRole: role, region, deadline: deadlineMs } = options
+  if (role === undefined) throw new InputError('--emr-application needs --emr-role, the ARN of the role of its jobs')
+  return {
+    missing: async () => null,
+    run: async (taskFiles, signal) => {
+      // The SDK is not to load for a merge that needs no Spark.
+      const { runOnEmrServerless } = await import('../emr-serverless.ts')
+      await runOnEmrServerless({ application, role, region, deadlineMs }, environment, taskFiles, signal)
+    },
+  }
 }
