@@ -52,6 +52,7 @@ describeWith('lint', 'cfn-lint', () => {
   it.each([
     ['that begins with an export, with a key of its own', {}],
     ['that begins empty, with the keys of S3', { from: 'empty', ownKey: false }],
+    ['with Spark on EMR Serverless', { emrServerless: { vcpusMax: 100 } }],
   ] as const)('finds nothing in a stage %s, but what is explained here', async (_, changes) => {
     const findings = (
       await Promise.all(Object.values(stageTemplates(changes)).map((template) => lint(template.toJSON())))

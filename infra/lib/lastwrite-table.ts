@@ -14,6 +14,7 @@ import { Delivery } from './delivery.ts'
 import { type Fleet, MergeJob } from './merge-job.ts'
 import { placesOf, tableName } from './places.ts'
 import type { Scope } from './rights.ts'
+import type { EmrServerlessOptions } from './spark-jobs.ts'
 import type { Storage } from './storage.ts'
 import type { TableStream } from './table-stream.ts'
 
@@ -38,6 +39,8 @@ export interface LastwriteTableProps {
   readonly memory?: Size
   /** Several workers for one commit of a table that is too large for one. Default: none */
   readonly fleet?: Fleet
+  /** Spark for partitions that are too large for a worker. Default: none */
+  readonly emrServerless?: EmrServerlessOptions
   /** What one query in Athena may read. Default: 100 GiB */
   readonly scanLimit?: Size
   /** Where alarms go. */
@@ -90,6 +93,7 @@ export class LastwriteTable extends Construct {
       ...(props.vcpus !== undefined && { vcpus: props.vcpus }),
       ...(props.memory !== undefined && { memory: props.memory }),
       ...(props.fleet !== undefined && { fleet: props.fleet }),
+      ...(props.emrServerless !== undefined && { emrServerless: props.emrServerless }),
     })
     this.bootstrap = new Bootstrap(this, 'Bootstrap', {
       from,

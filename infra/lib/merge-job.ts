@@ -25,6 +25,7 @@ import { Universal } from 'aws-cdk-lib/aws-scheduler-targets'
 import { Construct } from 'constructs'
 import { type PlaceName, urlOf } from './places.ts'
 import { allow, grant, RIGHTS, type Scope } from './rights.ts'
+import { type EmrServerlessOptions, SparkJobs } from './spark-jobs.ts'
 
 export interface MergeJobProps {
   /** JSON text of the table's definition. */
@@ -44,6 +45,8 @@ export interface MergeJobProps {
   readonly spot?: boolean
   /** For a table too large for one worker: a plan is scheduled instead of a merge, and submits what there is to do. Default: none */
   readonly fleet?: Fleet
+  /** Spark for partitions that take more memory or time than a worker has. Default: none */
+  readonly emrServerless?: EmrServerlessOptions
 }
 
 export interface Fleet {
@@ -103,11 +106,17 @@ export class MergeJob extends Construct {
       ],
     })
     const landing = ['landing'] as const
+    if (fleet !== undefined && props.emrServerless !== undefined)
+      throw new InputError(`${this.table}: a fleet gives nothing to Spark; choose fleet or emrServerless`)
+    const spark = props.emrServerless && new SparkJobs(this, 'Spark', { ...props.emrServerless, scope: props.scope })
     this.jobs = {
       init: this.job('init', ['init', this.table, '--state', this.url('state')], DEADLINE.merge, {
         LASTWRITE_DEFINITION: props.definition,
       }),
-      merge: this.job('merge', ['merge', this.table, '--skip-if-running'], DEADLINE.merge, this.prefixes(landing)),
+      merge: this.job('merge', ['merge', this.table, '--skip-if-running'], DEADLINE.merge, {
+        ...this.prefixes(landing),
+        ...spark?.environment,
+      }),
       maintain: this.job('maintain', ['maintain', this.table], DEADLINE.long, this.prefixes(landing)),
       backfill: this.job(
         'backfill',
@@ -119,6 +128,7 @@ export class MergeJob extends Construct {
         LASTWRITE_ERRORS: `${this.url('errors')},${this.url('onFailure')}`,
       }),
     }
+    spark?.grantRun(this.jobs.merge.container.jobRole!)
     this.mayListJobs(this.jobs.merge)
     this.fleet = fleet && this.fleetJobs(fleet)
     const rate = ScheduleExpression.rate(every)

@@ -21,6 +21,8 @@ export type PlaceName =
   | 'state'
   | 'probe'
   | 'staging'
+  | 'dataTemporary'
+  | 'stagingTemporary'
 
 export type Places = Readonly<Record<PlaceName, Place>>
 
@@ -65,6 +67,9 @@ export function placesOf(definition: TableDefinition, { landing, tables }: Bucke
     probe: inTables(`${STATE}${name}/probe/`),
     // Of backfills and plans; upkeep takes what is a day old.
     staging: inTables(`${STATE}${name}/staging/`),
+    // Where Spark's committer puts files before they are whole.
+    dataTemporary: inTables(`${name}/data/*/_temporary`),
+    stagingTemporary: inTables(`${STATE}${name}/staging/*/_temporary`),
   }
 }
 

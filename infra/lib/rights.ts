@@ -82,6 +82,16 @@ export const RIGHTS = {
     },
     glue: ['glue:GetTable'],
   },
+  /** A job of Spark makes data files from files; what it deletes is its own, before they are whole. */
+  spark: {
+    s3: {
+      's3:GetObject': ['table', 'staging'],
+      's3:PutObject': ['data', 'staging'],
+      's3:AbortMultipartUpload': ['data', 'staging'],
+      's3:DeleteObject': ['dataTemporary', 'stagingTemporary'],
+      's3:ListBucket': ['table', 'staging'],
+    },
+  },
   commit: MERGE,
   maintain: {
     s3: {

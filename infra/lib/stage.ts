@@ -7,6 +7,7 @@ import { Platform } from 'aws-cdk-lib/aws-ecr-assets'
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs'
 import type { Fleet } from './merge-job.ts'
 import { PipelineStack } from './pipeline-stack.ts'
+import type { EmrServerlessOptions } from './spark-jobs.ts'
 import { StorageStack } from './storage-stack.ts'
 import { streamByLabel } from './table-stream.ts'
 
@@ -27,12 +28,14 @@ export interface Stage {
   readonly memory?: Size
   /** Several workers for one commit. */
   readonly fleet?: Fleet
+  /** Spark for partitions that are too large for a worker. */
+  readonly emrServerless?: EmrServerlessOptions
 }
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 
 export function addStage(app: App, name: string, stage: Stage, image = workerImage()) {
-  const { definition, alarmTopic, database, fleet, freshness, from, memory } = stage
+  const { definition, alarmTopic, database, emrServerless, fleet, freshness, from, memory } = stage
   const parsed = parseTableDefinition(definition)
   const env = environmentOf(parsed.source)
   const { storage } = new StorageStack(app, `lastwrite-${name}-storage`, {
@@ -51,6 +54,7 @@ export function addStage(app: App, name: string, stage: Stage, image = workerIma
     from,
     ...(memory !== undefined && { memory }),
     ...(fleet !== undefined && { fleet }),
+    ...(emrServerless !== undefined && { emrServerless }),
     ...(alarmTopic !== undefined && { alarmTopic }),
   })
   return { storage: Stack.of(storage), pipeline }

@@ -33,6 +33,7 @@ const ARNS: Readonly<Record<string, string>> = {
   'AWS::Batch::ComputeEnvironment': `arn:aws:batch:${REGION}:${ACCOUNT}:compute-environment/`,
   'AWS::Batch::JobDefinition': `arn:aws:batch:${REGION}:${ACCOUNT}:job-definition/`,
   'AWS::Batch::JobQueue': `arn:aws:batch:${REGION}:${ACCOUNT}:job-queue/`,
+  'AWS::EMRServerless::Application': `arn:aws:emr-serverless:${REGION}:${ACCOUNT}:/applications/`,
   'AWS::IAM::ManagedPolicy': `arn:aws:iam::${ACCOUNT}:policy/`,
   'AWS::IAM::Role': `arn:aws:iam::${ACCOUNT}:role/`,
   'AWS::KMS::Key': `arn:aws:kms:${REGION}:${ACCOUNT}:key/`,

@@ -3,6 +3,8 @@
 // It knows the elements that the stacks use, and refuses any other, so that it cannot say yes to what it did not understand.
 // Source: IAM User Guide, "Policy evaluation logic", "IAM JSON policy elements".
 
+import type { Deployed } from './deployed.ts'
+
 export interface Call {
   readonly action: string
   readonly resource: string
@@ -56,4 +58,15 @@ function listOf(value: string | readonly string[]): readonly string[] {
 function isLike(text: string, pattern: string): boolean {
   const parts = pattern.split(/([*?])/).map((part) => (part === '*' ? '.*' : part === '?' ? '.' : RegExp.escape(part)))
   return new RegExp(`^${parts.join('')}$`, 's').test(text)
+}
+
+/** Of all policies of the role, or of the managed policy, that has this in its id. */
+export function statementsOf(stack: Deployed, id: string): Statement[] {
+  const policies = [
+    ...Object.entries(stack.ofType('AWS::IAM::Policy')),
+    ...Object.entries(stack.ofType('AWS::IAM::ManagedPolicy')),
+  ]
+  const found = policies.filter(([name]) => name.includes(id))
+  if (found.length !== 1) throw new Error(`${found.length} policies of ${id}`)
+  return (found[0]![1].PolicyDocument as { Statement: Statement[] }).Statement
 }

@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ACCOUNT, type Deployed, deployed, REGION } from './deployed.ts'
-import { type Call, isAllowed, type Statement } from './policy.ts'
+import { ACCOUNT, deployed, REGION } from './deployed.ts'
+import { type Call, isAllowed, statementsOf } from './policy.ts'
 import { FLEET, stageTemplates } from './synthesized.ts'
 
 // With the option that has all jobs.
@@ -216,15 +216,4 @@ function callsOf(right: string): Call[] {
   if (action === 'batch:SubmitJob') return submissions().map((resource) => ({ action, resource: BATCH + resource }))
   if (action.startsWith('firehose:')) return [{ action, resource: DELIVERY + deliveryStream() }]
   return [{ action, resource: resource!, ...(prefix !== undefined && { context: { 's3:prefix': prefix } }) }]
-}
-
-/** Of all policies of the role, or of the managed policy, that has this in its id. */
-function statementsOf(stack: Deployed, id: string): Statement[] {
-  const policies = [
-    ...Object.entries(stack.ofType('AWS::IAM::Policy')),
-    ...Object.entries(stack.ofType('AWS::IAM::ManagedPolicy')),
-  ]
-  const found = policies.filter(([name]) => name.includes(id))
-  if (found.length !== 1) throw new Error(`${found.length} policies of ${id}`)
-  return (found[0]![1].PolicyDocument as { Statement: Statement[] }).Statement
 }
