@@ -50,7 +50,7 @@ const REFERRED_BY_ARN = ['AWS::Batch::JobDefinition', 'AWS::IAM::ManagedPolicy',
  * @param bucketNames by the end of a bucket's construct id, `Landing` or `Tables`
  */
 export function deployed(
-  stage: Readonly<Record<string, Template>>,
+  stage: Readonly<Record<string, Pick<Template, 'toJSON'>>>,
   bucketNames: Readonly<Record<string, string>>,
 ): Deployed {
   const templates = Object.values(stage).map((template) => template.toJSON() as TemplateJson)

@@ -50,7 +50,7 @@ function holds(operator: string, value: string | undefined, wanted: readonly str
   throw new Error(`the condition ${operator}: not known here`)
 }
 
-function listOf(value: string | readonly string[]): readonly string[] {
+export function listOf(value: string | readonly string[]): readonly string[] {
   return typeof value === 'string' ? [value] : value
 }
 
