@@ -3,6 +3,8 @@
 // It is an estimate that leans to the dear side: on-demand prices, no free tier, one thread, all row groups of a touched file encoded.
 // docs/cost.md says what it leaves out. A month has 730 hours.
 
+import { METRICS } from './run-summary.ts'
+
 export interface CostInputs {
   /** Changes of items a second, on average. */
   readonly writesPerSecond: number
@@ -17,7 +19,7 @@ export interface CostInputs {
 }
 
 /** USD, without taxes, of one region at one date. */
-interface Prices {
+export interface Prices {
   readonly region: string
   readonly date: string
   readonly streamReadPerMillion: number
@@ -52,8 +54,11 @@ export const PRICES: Prices = {
   cloudWatchPerMetric: 0.3,
 }
 
-/** What the model takes for granted: defaults of `infra`, of the table definition and of the forwarder, and measured figures. */
-const A = {
+/**
+ * What the model takes for granted: defaults of `infra`, of the table definition and of the forwarder, and measured figures.
+ * `infra/test/cost.test.ts` holds the former against the templates.
+ */
+export const ASSUMED = {
   /** Half of the freshness is Firehose's, half the schedule's. */
   firehoseSecondsMin: 60,
   firehoseSecondsMax: 900,
@@ -87,7 +92,7 @@ const A = {
   secondsPerRow: 1.4e-6,
   storeBytesPerSecond: 50e6,
   alarms: 9,
-  metrics: 6,
+  metrics: METRICS.length,
 } as const
 
 /** One line of the bill. */
@@ -142,33 +147,34 @@ export function monthlyBill(inputs: CostInputs, prices: Prices = PRICES): Monthl
   const bytesPerSecond = writesPerSecond * itemBytes
 
   // A batch is sent when it is full, or when its window is over and it has a record.
-  const shards = Math.ceil(writesPerSecond / A.shardWritesPerSecond)
-  const windows = (shards * A.forwardersPerShard) / A.forwarderWindowSeconds
-  const callsPerSecond = Math.min(writesPerSecond, Math.max(windows, writesPerSecond / A.forwarderBatchRecords))
+  const shards = Math.ceil(writesPerSecond / ASSUMED.shardWritesPerSecond)
+  const windows = (shards * ASSUMED.forwardersPerShard) / ASSUMED.forwarderWindowSeconds
+  const callsPerSecond = Math.min(writesPerSecond, Math.max(windows, writesPerSecond / ASSUMED.forwarderBatchRecords))
   const calls = callsPerSecond * MONTH_SECONDS
-  const lambdaGbSeconds = A.forwarderGb * (calls * A.forwarderSecondsPerCall + writes * A.forwarderSecondsPerRecord)
+  const lambdaGbSeconds =
+    ASSUMED.forwarderGb * (calls * ASSUMED.forwarderSecondsPerCall + writes * ASSUMED.forwarderSecondsPerRecord)
   const firehoseGb = (calls * billedFirehoseBytes(bytesPerSecond / callsPerSecond)) / GB
 
   const half = freshnessMinutes * 30
-  const buffer = Math.min(A.firehoseSecondsMax, Math.max(A.firehoseSecondsMin, half))
-  const objectsPerSecond = Math.max(1 / buffer, bytesPerSecond / A.firehoseObjectBytes)
-  const landingBytes = (bytesPerSecond * DAY_SECONDS * A.landingDays) / A.gzipRatio
+  const buffer = Math.min(ASSUMED.firehoseSecondsMax, Math.max(ASSUMED.firehoseSecondsMin, half))
+  const objectsPerSecond = Math.max(1 / buffer, bytesPerSecond / ASSUMED.firehoseObjectBytes)
+  const landingBytes = (bytesPerSecond * DAY_SECONDS * ASSUMED.landingDays) / ASSUMED.gzipRatio
 
   const everySeconds = 60 * Math.max(1, Math.floor(half / 60))
   const merges = MONTH_SECONDS / everySeconds
   const changes = writesPerSecond * everySeconds
-  const fileBytes = Math.min(A.fileBytes, tableBytes)
+  const fileBytes = Math.min(ASSUMED.fileBytes, tableBytes)
   const filesRewritten = Math.min(Math.max(1, (scatter * tableBytes) / fileBytes), Math.max(1, changes))
   const rewrittenBytes = filesRewritten * fileBytes
   const requests = mergeRequests(objectsPerSecond * everySeconds, filesRewritten, fileBytes)
   const seconds =
-    A.jobStartSeconds +
-    changes * itemBytes * A.secondsPerLineByte +
-    (rewrittenBytes / (itemBytes / A.parquetRatio)) * A.secondsPerRow +
-    (2 * rewrittenBytes) / A.storeBytesPerSecond
-  const maintenanceSeconds = (MONTH_SECONDS / DAY_SECONDS) * A.jobSecondsMin
-  const jobHours = (merges * Math.max(A.jobSecondsMin, seconds) + maintenanceSeconds) / 3600
-  const supersededBytes = (rewrittenBytes * DAY_SECONDS * A.supersededDays) / everySeconds
+    ASSUMED.jobStartSeconds +
+    changes * itemBytes * ASSUMED.secondsPerLineByte +
+    (rewrittenBytes / (itemBytes / ASSUMED.parquetRatio)) * ASSUMED.secondsPerRow +
+    (2 * rewrittenBytes) / ASSUMED.storeBytesPerSecond
+  const maintenanceSeconds = (MONTH_SECONDS / DAY_SECONDS) * ASSUMED.jobSecondsMin
+  const jobHours = (merges * Math.max(ASSUMED.jobSecondsMin, seconds) + maintenanceSeconds) / 3600
+  const supersededBytes = (rewrittenBytes * DAY_SECONDS * ASSUMED.supersededDays) / everySeconds
 
   const puts = merges * (requests.put + requests.list) + objectsPerSecond * MONTH_SECONDS
   const gets = merges * requests.get
@@ -183,12 +189,12 @@ export function monthlyBill(inputs: CostInputs, prices: Prices = PRICES): Monthl
     { service: 'S3', what: 'landing objects', usd: storage(landingBytes) },
     { service: 'S3', what: 'table', usd: storage(tableBytes) },
     { service: 'S3', what: 'superseded files', usd: storage(supersededBytes) },
-    { service: 'Fargate', what: 'vCPU', usd: jobHours * A.vcpus * prices.fargatePerVcpuHour },
-    { service: 'Fargate', what: 'memory', usd: jobHours * A.memoryGb * prices.fargatePerGbHour },
+    { service: 'Fargate', what: 'vCPU', usd: jobHours * ASSUMED.vcpus * prices.fargatePerVcpuHour },
+    { service: 'Fargate', what: 'memory', usd: jobHours * ASSUMED.memoryGb * prices.fargatePerGbHour },
     {
       service: 'CloudWatch',
       what: 'alarms and metrics',
-      usd: A.alarms * prices.cloudWatchPerAlarm + A.metrics * prices.cloudWatchPerMetric,
+      usd: ASSUMED.alarms * prices.cloudWatchPerAlarm + ASSUMED.metrics * prices.cloudWatchPerMetric,
     },
   ]
   return {
@@ -203,7 +209,7 @@ export function monthlyBill(inputs: CostInputs, prices: Prices = PRICES): Monthl
 
 /** What Firehose bills for the lines of one batch: records of up to 256 KiB, each up to the next 5 KB. */
 export function billedFirehoseBytes(bytes: number): number {
-  const whole = Math.floor(bytes / A.recordBytes)
-  const billed = (record: number) => Math.ceil(record / A.billedBytes) * A.billedBytes
-  return whole * billed(A.recordBytes) + billed(bytes - whole * A.recordBytes)
+  const whole = Math.floor(bytes / ASSUMED.recordBytes)
+  const billed = (record: number) => Math.ceil(record / ASSUMED.billedBytes) * ASSUMED.billedBytes
+  return whole * billed(ASSUMED.recordBytes) + billed(bytes - whole * ASSUMED.recordBytes)
 }

@@ -11,7 +11,7 @@ import type { LogOptions } from './options.ts'
 import { toJson, warn } from './print.ts'
 
 const NAMESPACE = 'lastwrite'
-const METRICS = [
+export const METRICS = [
   { Name: 'LinesRead', Unit: 'Count' },
   { Name: 'LinesQuarantined', Unit: 'Count' },
   { Name: 'LinesDeferred', Unit: 'Count' },

@@ -116,7 +116,23 @@ describe('lastwrite cost', () => {
   it('prints the model as JSON with what it was asked', async () => {
     const { code, stdout } = await space.lastwrite(...words, '--json')
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toEqual({ inputs: SMALL, ...monthlyBill(SMALL) })
+    expect(JSON.parse(stdout)).toEqual({ inputs: SMALL, prices: PRICES, ...monthlyBill(SMALL) })
+  })
+
+  it.each(Object.keys(PRICES).filter((name) => /Per/.test(name)))('takes another %s, and says so', async (name) => {
+    const given = JSON.stringify({ [name]: 1000 })
+    const { code, stdout } = await space.lastwrite(...words, '--prices', given, '--json')
+    const prices = { ...PRICES, [name]: 1000 }
+    expect({ code, ...JSON.parse(stdout) }).toEqual({ code: 0, inputs: SMALL, prices, ...monthlyBill(SMALL, prices) })
+    expect(monthlyBill(SMALL, prices).usd).toBeGreaterThan(monthlyBill(SMALL).usd)
+    const printed = await space.lastwrite(...words, '--prices', given)
+    expect(printed.stdout).toContain(`prices of eu-west-1, 2026-12-01; given: ${name}\n`)
+  })
+
+  it('takes the prices of a file, of a region and date of its own', async () => {
+    space.write('prices.json', JSON.stringify({ ...PRICES, region: 'us-east-1', date: '2027-01-01' }))
+    const { stdout } = await space.lastwrite(...words, '--prices', 'prices.json')
+    expect(stdout).toContain('prices of us-east-1, 2027-01-01; given: streamReadPerMillion, lambdaPer')
   })
 
   it('explains itself with the variables of its options, and asks for no store', async () => {
@@ -135,6 +151,12 @@ describe('lastwrite cost', () => {
     ['--table', '10GB'],
     ['--scatter', '2'],
     ['--freshness', '-1'],
+    ['--prices', 'absent.json'],
+    ['--prices', '{'],
+    ['--prices', '{"toString": 1}'],
+    ['--prices', '{"s3PerGbMonth": -1}'],
+    ['--prices', '{"s3PerGbMonth": "1"}'],
+    ['--prices', '{"date": 2027}'],
   ])('refuses %s %s', async (option, value) => {
     const { code, stderr } = await space.lastwrite(...words, option, value)
     expect(code).toBe(20)

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { type CostInputs, type MonthlyBill, monthlyBill } from '../cost-model.ts'
+import { type CostInputs, type MonthlyBill, monthlyBill, PRICES, type Prices } from '../cost-model.ts'
 import { example, jsonOption, parseByteSize } from '../options.ts'
 import { count, print, printJson, warn } from '../print.ts'
 import { printTable } from '../print-table.ts'
@@ -10,6 +11,7 @@ interface CostOptions {
   readonly freshness: number
   readonly table: number
   readonly scatter: number
+  readonly prices: Partial<Prices>
   readonly json?: true
 }
 
@@ -33,8 +35,22 @@ export function costCommand(): Command {
         .argParser(parseShare)
         .default(1),
     )
+    .addOption(
+      new Option('--prices <file>', 'JSON file with other prices in USD than those below; or its text')
+        .env('LASTWRITE_PRICES')
+        .argParser(parsePrices)
+        .default({}, 'list prices'),
+    )
     .addOption(jsonOption('the bill'))
-    .addHelpText('after', example('lastwrite cost --writes 50 --item 1KiB --table 10GiB --scatter 0.02'))
+    .addHelpText(
+      'after',
+      `${example(
+        'lastwrite cost --writes 50 --item 1KiB --table 10GiB --scatter 0.02',
+        'lastwrite cost --writes 50 --item 1KiB --table 10GiB --prices \'{"fargatePerVcpuHour": 0.0122}\'',
+      )}
+Prices:
+${JSON.stringify(PRICES, null, 2).replaceAll(/^/gm, '  ')}`,
+    )
     .action(cost)
 }
 
@@ -64,7 +80,28 @@ function parseShare(text: string): number {
   throw new InvalidArgumentError('Write a share above 0 and at most 1, such as 0.02.')
 }
 
-function cost({ writes, item, freshness, table, scatter, json }: CostOptions): void {
+function parsePrices(text: string): Partial<Prices> {
+  const given = readObject(text)
+  for (const [name, value] of Object.entries(given)) {
+    const known = Object.hasOwn(PRICES, name) ? PRICES[name as keyof Prices] : undefined
+    if (known === undefined) throw new InvalidArgumentError(`There is no "${name}"; --help lists all prices.`)
+    if (typeof value !== typeof known || (typeof value === 'number' && !(value >= 0 && Number.isFinite(value))))
+      throw new InvalidArgumentError(`"${name}" must be ${typeof known === 'number' ? 'a number from 0' : 'a text'}.`)
+  }
+  return given
+}
+
+function readObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(/^\s*\{/.test(text) ? text : readFileSync(text, 'utf8'))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+  throw new InvalidArgumentError('Write an object, such as {"s3PerGbMonth": 0.02}.')
+}
+
+function cost({ writes, item, freshness, table, scatter, prices: given, json }: CostOptions): void {
   const inputs: CostInputs = {
     writesPerSecond: writes,
     itemBytes: item,
@@ -72,9 +109,10 @@ function cost({ writes, item, freshness, table, scatter, json }: CostOptions): v
     tableBytes: table,
     scatter,
   }
-  const bill = monthlyBill(inputs)
-  if (json) printJson({ inputs, ...bill })
-  else printBill(bill)
+  const prices = { ...PRICES, ...given }
+  const bill = monthlyBill(inputs, prices)
+  if (json) printJson({ inputs, prices, ...bill })
+  else printBill(bill, given)
   if (!bill.keepsUp) {
     warn(
       `a merge takes ${count(Math.ceil(bill.merge.seconds))} s and there are ${bill.merge.everySeconds}: ` +
@@ -83,7 +121,7 @@ function cost({ writes, item, freshness, table, scatter, json }: CostOptions): v
   }
 }
 
-function printBill({ region, pricesOf, costs, usd, merge }: MonthlyBill): void {
+function printBill({ region, pricesOf, costs, usd, merge }: MonthlyBill, given: Partial<Prices>): void {
   const row = (service: string, what: string, value: number) => [service, what, value.toFixed(2)]
   printTable(
     ['service', 'what', 'USD a month'],
@@ -93,5 +131,7 @@ function printBill({ region, pricesOf, costs, usd, merge }: MonthlyBill): void {
   const changes = count(Math.ceil(merge.changes))
   const files = count(Math.ceil(merge.filesRewritten))
   print(`each merge: ${changes} changes, ${files} files rewritten, ${count(Math.ceil(merge.seconds))} s`)
-  print(`prices of ${region}, ${pricesOf}`)
+  const { region: _, date: __, ...others } = given
+  const names = Object.keys(others)
+  print(`prices of ${region}, ${pricesOf}${names.length === 0 ? '' : `; given: ${names.join(', ')}`}`)
 }
