@@ -20,6 +20,7 @@ import { addTombstones, purgeTombstones } from './protected/tombstones.ts'
 import { idleDeletes, loadFiles, tableLayoutOf } from './stored-files.ts'
 import type { Table } from './table.ts'
 import { loadState, PROPERTY, type TableState } from './table-state.ts'
+import type { LineMemory } from './threads/line-memory.ts'
 import { shared } from './threads/transfer.ts'
 import type { Workers } from './threads/workers.ts'
 
@@ -115,7 +116,8 @@ export async function bringIn(
   const { uuid, nowMs } = table.environment
   const commitId = uuid()
   const startedMs = nowMs()
-  const incoming = distinctLines(table, baseline, commit.lines)
+  const { memory } = workers
+  const incoming = distinctLines(table, baseline, commit.lines, memory)
   const attempts: RangeCommit[] = []
   let known: TaskResults = new Map()
   return untilCommitted(table, async (attempt) => {
@@ -126,7 +128,7 @@ export async function bringIn(
     if (made !== undefined) return made
     const begun = unfinishedBackfill(metadata)
     if (begun?.plan === commit.plan && begun.done > commit.number) return null
-    const batch = await timed('merge', () => placeInTable(table, state, baseline, commit.ranges, incoming))
+    const batch = await timed('merge', () => placeInTable(table, state, baseline, commit.ranges, incoming, memory))
     // Where the table's state is in the lines, a result of before may be of other lines of the same number.
     if (batch.lines !== incoming.lines) known = new Map()
     const merged = await mergeBatch(table, state, batch, known, `${commitId}-${attempt}`, {
@@ -224,11 +226,12 @@ function distinctLines(
   { definition }: Table,
   { version, isRanked, duplicates }: Baseline,
   landed: readonly LandedLines[],
+  memory: LineMemory | null,
 ): IncomingLines {
-  const lines = concatLines(landed)
+  const lines = concatLines(landed, memory?.take)
   const groups = groupByKey(lines)
   const excluded = excludedDuplicates(lines, groups, definition, duplicates)
-  return { lines: isRanked ? withVersion(lines, version) : lines, groups, excluded }
+  return { lines: isRanked ? withVersion(lines, version, memory?.take) : lines, groups, excluded }
 }
 
 /** The lines, with what the table's state adds to them. */
@@ -238,6 +241,7 @@ async function placeInTable(
   { version, at, overrulesBefore }: Baseline,
   ranges: readonly PlaceRange[],
   incoming: IncomingLines,
+  memory: LineMemory | null,
 ): Promise<GroupedBatch> {
   const { definition } = state
   const batch = { definition, landing: [], tiedItems: new Map(), overrulesBefore }
@@ -248,13 +252,18 @@ async function placeInTable(
   const { lines, groups } = incoming
   const clearing =
     overrulesBefore === null ? null : await findRowsBefore(stored, definition, lines, groups, ranges, at!)
-  const all = clearing === null || clearing.count === 0 ? incoming : withMore(incoming, shared(clearing))
+  const all = clearing === null || clearing.count === 0 ? incoming : await withMore(incoming, clearing, memory)
   return { ...batch, ...(definition.partitionedByKey ? all : await placeAmongPartitions(stored, all, version)) }
 }
 
 /** Lines behind those that stand, which keep their numbers. */
-function withMore({ lines, excluded }: IncomingLines, more: LandedLines): IncomingLines {
-  const all = concatLines([...lines.objects, more])
+async function withMore(
+  { lines, excluded }: IncomingLines,
+  more: LandedLines,
+  memory: LineMemory | null,
+): Promise<IncomingLines> {
+  const placed = memory === null ? more : await shared(more, memory.take)
+  const all = concatLines([...lines.objects, placed], memory?.take)
   const excludedOfAll = new Uint8Array(all.count)
   excludedOfAll.set(excluded)
   return { lines: all, groups: groupByKey(all), excluded: excludedOfAll }

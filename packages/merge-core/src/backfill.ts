@@ -50,8 +50,8 @@ const THREAD_BYTES = 90 * 1024 * 1024
 const SHARE_BYTES_MIN = 8 * 1024 * 1024
 /** Rows that wait for their run, the run as it is encoded, and as much again that nobody has collected yet. */
 const RUN_FACTOR = 8
-/** Rows of a range as they are read, brought together for the merge, and gathered; and those of the commit before, until they are collected. */
-const RANGE_FACTOR = 12
+/** Rows of a range as they are read, brought together for the merge, and gathered; the files that they come to, until they are collected. */
+const RANGE_FACTOR = 14
 
 /**
  * Brings an export, or Parquet files, into the table. Run again after a kill, it goes on where it was; run again when it is done, it
@@ -116,7 +116,7 @@ async function withWorkers<T>(
   { threads = 1, signal }: BackfillOptions,
   work: (workers: Workers) => Promise<T>,
 ): Promise<T> {
-  if (threads === 1) return work(inThisThread(store, false))
+  if (threads === 1) return work(inThisThread(store, null))
   const { threadPool } = await import('./threads/pool.ts')
   const pool = threadPool(store, { threads, signal })
   try {
@@ -166,6 +166,7 @@ async function mergeRanges(merging: Merging): Promise<void> {
     const lines = await timed('read', () => readLines(merging, number))
     const ranges = { ranges: plan[number]!, plan: id, number, total, lines }
     const commit = await bringIn({ table, lasting }, baseline, ranges, workers, timed)
+    workers.memory?.release()
     if (commit !== null) addToReport(report, commit)
   }
 }

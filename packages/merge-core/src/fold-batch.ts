@@ -1,6 +1,6 @@
 // From the lines of a batch of landing objects to changes, those that can still win.
 
-import { type ByteStrings, compareBytes, sliceStrings } from './change/byte-strings.ts'
+import { type ByteStrings, compareBytes, sliceStrings, type TakeMemory } from './change/byte-strings.ts'
 import { canonicalItem } from './change/dynamodb-json.ts'
 import { epochMicros } from './change/epoch.ts'
 import {
@@ -62,8 +62,12 @@ export async function groupBatch(
   store: ObjectReader,
   definition: TableDefinition,
   read: readonly LandedObject[],
+  take?: TakeMemory,
 ): Promise<GroupedBatch> {
-  const lines = concatLines(read.map((object) => object.lines))
+  const lines = concatLines(
+    read.map((object) => object.lines),
+    take,
+  )
   const landing = read.map((object, i) => ({ ...object, lines: lines.objects[i]! }))
   const groups = groupByKey(lines)
   const tied = tiedLines(lines, groups)

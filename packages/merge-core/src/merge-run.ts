@@ -12,6 +12,7 @@ import { meteredStore, type Traffic } from './store/metered.ts'
 import type { ListedObject } from './store/object-store.ts'
 import { isStop, stoppable, stopReason } from './store/stoppable.ts'
 import type { Table } from './table.ts'
+import { lineMemory } from './threads/line-memory.ts'
 import type { ThreadPool } from './threads/pool.ts'
 import { inThisThread, type Workers } from './threads/workers.ts'
 
@@ -119,7 +120,7 @@ function startRun(table: Table, landing: readonly string[], options: MergeOption
     ledger: new Map(),
     stateFolder: null,
     metadata: null,
-    here: inThisThread(environment.store, (options.threads ?? 1) > 1),
+    here: inThisThread(environment.store, (options.threads ?? 1) > 1 ? lineMemory() : null),
     pool: null,
   }
 }
@@ -132,10 +133,11 @@ async function handOverProfiles({ options: { onProfile }, pool }: Run): Promise<
 /** This thread, or where there is `much` to do the pool. */
 export async function workersFor(run: Run, much: boolean): Promise<Workers> {
   const { threads = 1, eagerThreads = false, onProfile, signal } = run.options
-  if (threads === 1 || !(much || eagerThreads)) return run.here
+  const { memory } = run.here
+  if (memory === null || !(much || eagerThreads)) return run.here
   if (run.pool === null) {
     const { threadPool } = await import('./threads/pool.ts')
-    run.pool = threadPool(run.table.environment.store, { threads, profile: onProfile !== undefined, signal })
+    run.pool = threadPool(run.table.environment.store, { threads, memory, profile: onProfile !== undefined, signal })
   }
   return run.pool
 }

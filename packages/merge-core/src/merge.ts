@@ -36,6 +36,7 @@ export function mergeLanding(
     while (run.objects.length > 0) {
       const batch = await takeBatch(run)
       if (batch.landing.length > 0) await commitBatch(run, batch)
+      run.here.memory?.release()
       run.unmerged = run.objects
     }
     const isAllMerged = run.skipped.length === 0 && run.report.damaged.length === 0

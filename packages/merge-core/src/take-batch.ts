@@ -57,7 +57,7 @@ export async function takeBatch(run: Run, bytesMax = commitBytes(run.options)): 
 }
 
 export function group(
-  { table }: Run,
+  { table, here }: Run,
   definition: TableDefinition,
   landing: readonly (LandedObject | null)[],
 ): Promise<GroupedBatch> {
@@ -65,6 +65,7 @@ export function group(
     table.environment.store,
     definition,
     landing.filter((landed) => landed !== null),
+    here.memory?.take,
   )
 }
 

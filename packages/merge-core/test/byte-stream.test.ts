@@ -76,7 +76,8 @@ describe('a stream of another thread', () => {
   async function create(content: FileContent, createFile: (content: FileContent) => Promise<string>): Promise<unknown> {
     const { port1, port2 } = new MessageChannel()
     const { store, finish } = storeAt(port2)
-    const served = serveTask(port1, { get: async () => ({ kind: 'missing' }), createFile })
+    const takeMemory = async (bytes: number) => new Uint8Array(new SharedArrayBuffer(bytes))
+    const served = serveTask(port1, { get: async () => ({ kind: 'missing' }), createFile, takeMemory })
     await finish(() => store.createFile(content))
     return served.finally(() => port1.close())
   }

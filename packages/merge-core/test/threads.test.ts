@@ -11,8 +11,9 @@ import {
   TryAgainError,
 } from '../src/index.ts'
 import { type MemoryStore, memoryStore } from '../src/store/memory.ts'
+import { lineMemory } from '../src/threads/line-memory.ts'
 import { threadPool } from '../src/threads/pool.ts'
-import { movable } from '../src/threads/transfer.ts'
+import { movable, shared } from '../src/threads/transfer.ts'
 import { handTable, line, objectOf } from './hand-changes.ts'
 import { currentFiles, readObject } from './stored-table.ts'
 import { createTestTable, environmentOver, LANDING, land } from './table-run.ts'
@@ -73,6 +74,12 @@ describe('a merge in two threads', () => {
       const { reports } = await mergeTwice({ ...options, commitBytes: 1 })
       expect(reports.map(({ commits }) => commits.length)).toEqual([3, 3])
     }
+  })
+
+  it('writes the same, too, where one commit has its lines where those of the commit before were', async () => {
+    const one = await mergeTwice({ commitBytes: 1 })
+    const two = await mergeTwice({ ...THREADS, commitBytes: 1 })
+    expect(two.hashes).toEqual(one.hashes)
   })
 
   it('gives them changes that were read in its own thread, as few as they were', async () => {
@@ -148,8 +155,8 @@ describe('a thread', () => {
 
 describe('data on its way to a thread', () => {
   it('takes no neighbours along, and leaves them whole', () => {
-    const shared = Uint8Array.from({ length: 100_000 }, (_, i) => i)
-    const { value, transferList } = movable({ part: shared.subarray(10_000, 20_000), map: new Map([['x', shared]]) })
+    const whole = Uint8Array.from({ length: 100_000 }, (_, i) => i)
+    const { value, transferList } = movable({ part: whole.subarray(10_000, 20_000), map: new Map([['x', whole]]) })
     const there = structuredClone(value, { transfer: transferList })
     expect(there.part).toEqual(Uint8Array.from({ length: 10_000 }, (_, i) => i + 10_000))
     expect(there.part.buffer.byteLength).toBe(10_000)
@@ -162,6 +169,40 @@ describe('data on its way to a thread', () => {
     const [first, second] = structuredClone(value, { transfer: transferList })
     expect(first).toHaveLength(5_000)
     expect(second).toHaveLength(20_000)
+  })
+
+  it('lies in one stretch of shared memory, whatever was there', async () => {
+    const value = {
+      bytes: Uint8Array.of(1, 2, 3),
+      none: null,
+      longs: [BigInt64Array.of(-5n, 6n)],
+      text: Buffer.from('abc'),
+    }
+    const there = await shared(value, (bytes) => {
+      const memory = new SharedArrayBuffer(bytes + 8)
+      return new Uint8Array(memory, 8).fill(0xff)
+    })
+    expect(there).toEqual({ ...value, text: new Uint8Array(value.text) })
+    expect(there.bytes.buffer).toBeInstanceOf(SharedArrayBuffer)
+    expect(new Set([there.bytes.buffer, there.longs[0]!.buffer, there.text.buffer]).size).toBe(1)
+  })
+})
+
+describe('memory for lines', () => {
+  it('is given out once until it is released, and then again', () => {
+    const { take, release } = lineMemory()
+    const sizes = [1_001, 3, 100 << 20, 5_000, 0]
+    const taken = sizes.map((bytes) => take(bytes))
+    for (const [i, bytes] of taken.entries()) bytes.fill(i + 1)
+    for (const [i, bytes] of taken.entries()) {
+      expect(bytes.byteOffset % 8).toBe(0)
+      expect(bytes).toHaveLength(sizes[i]!)
+      expect(bytes.every((byte) => byte === i + 1)).toBe(true)
+    }
+    release()
+    const again = sizes.map((bytes) => take(bytes))
+    expect(again.map(({ buffer }) => buffer)).toEqual(taken.map(({ buffer }) => buffer))
+    expect(again[0]![0]).toBe(1)
   })
 })
 

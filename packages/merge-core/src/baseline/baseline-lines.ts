@@ -1,6 +1,6 @@
 // Baseline rows as lines that can be folded: each is a put, or a removal, of the baseline's one version.
 
-import type { ByteStrings } from '../change/byte-strings.ts'
+import { type ByteStrings, ownMemory, type TakeMemory, takeWords } from '../change/byte-strings.ts'
 import type { LandedLines } from '../change/lines.ts'
 import { REMOVE } from '../change/scanned-lines.ts'
 import type { ObjectReader } from '../store/object-store.ts'
@@ -46,11 +46,11 @@ function linesOf(
   }
 }
 
-/** `count` times the same bytes, in memory that threads share. */
-export function repeated(bytes: Uint8Array, count: number): ByteStrings {
-  const all = new Uint8Array(new SharedArrayBuffer(count * bytes.length))
+/** `count` times the same bytes. */
+export function repeated(bytes: Uint8Array, count: number, take: TakeMemory = ownMemory): ByteStrings {
+  const all = take(count * bytes.length)
   for (let at = 0; at < all.length; at += bytes.length) all.set(bytes, at)
-  const starts = new Uint32Array(new SharedArrayBuffer(4 * (count + 1)))
+  const starts = takeWords(count + 1, take)
   for (let i = 0; i <= count; i++) starts[i] = i * bytes.length
   return { starts, bytes: all }
 }

@@ -1,5 +1,6 @@
 // One row of each key: of several the one of the greatest rank.
 
+import type { TakeMemory } from '../change/byte-strings.ts'
 import { type KeyGroups, SUPERSEDED } from '../change/fold.ts'
 import { keyText } from '../change/key-order.ts'
 import { compareVersions, type Lines } from '../change/lines.ts'
@@ -48,8 +49,8 @@ function saysTheSame({ objects, object, row, operation }: Lines, a: number, b: n
 }
 
 /** The lines with one version for all. */
-export function withVersion(lines: Lines, version: Uint8Array): Lines {
+export function withVersion(lines: Lines, version: Uint8Array, take?: TakeMemory): Lines {
   const longest = lines.objects.reduce((most, { count }) => Math.max(most, count), 0)
-  const versions = repeated(version, longest)
+  const versions = repeated(version, longest, take)
   return { ...lines, objects: lines.objects.map((object) => ({ ...object, versions })) }
 }

@@ -47,16 +47,23 @@ export function sliceStrings(strings: ByteStrings, from: number, to: number): By
   }
 }
 
-/** The strings of all parts, one part after the other, in buffers of `Buffer`. */
-export function concatStrings(
-  parts: readonly ByteStrings[],
-  Buffer: new (bytes: number) => ArrayBufferLike = ArrayBuffer,
-): ByteStrings {
+/** Gives so many bytes, whatever they hold, for values of any width. */
+export type TakeMemory = (bytes: number) => Uint8Array
+
+export const ownMemory: TakeMemory = (bytes) => new Uint8Array(bytes)
+
+export function takeWords(words: number, take: TakeMemory): Uint32Array {
+  const { buffer, byteOffset } = take(4 * words)
+  return new Uint32Array(buffer, byteOffset, words)
+}
+
+/** The strings of all parts, one part after the other. */
+export function concatStrings(parts: readonly ByteStrings[], take: TakeMemory = ownMemory): ByteStrings {
   const strings = parts.reduce((sum, part) => sum + part.starts.length - 1, 0)
   const bytes = parts.reduce((sum, { starts }) => sum + starts[starts.length - 1]! - starts[0]!, 0)
   const whole = {
-    starts: new Uint32Array(new Buffer(4 * (strings + 1))),
-    bytes: new Uint8Array(new Buffer(bytes)),
+    starts: takeWords(strings + 1, take),
+    bytes: take(bytes),
   }
   let string = 0
   let offset = 0

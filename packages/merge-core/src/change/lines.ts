@@ -3,7 +3,7 @@
 import type { Column } from '../columns/column.ts'
 import { takeBytesFromAll } from '../columns/take-bytes.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
-import { type ByteStrings, compareAt, concatStrings } from './byte-strings.ts'
+import { type ByteStrings, compareAt, concatStrings, ownMemory, type TakeMemory, takeWords } from './byte-strings.ts'
 
 /**
  * Columns of equal length `count`: the lines of one landing object that can have an effect, in its order, with what decides between
@@ -47,20 +47,21 @@ export interface Lines {
 }
 
 /** All lines of the objects. The result's objects are the same lines as views of these columns, so that each value is kept once. */
-export function concatLines(landed: readonly LandedLines[]): Lines {
-  const Buffer = landed[0]?.at.buffer instanceof SharedArrayBuffer ? SharedArrayBuffer : ArrayBuffer
+export function concatLines(landed: readonly LandedLines[], take: TakeMemory = ownMemory): Lines {
   const count = landed.reduce((sum, lines) => sum + lines.count, 0)
+  const at = take(8 * count)
+  const partitions = takeWords(2 * count, take)
   const columns = {
     count,
-    operation: new Uint8Array(new Buffer(count)),
+    operation: take(count),
     keys: concatStrings(
       landed.map((lines) => lines.keys),
-      Buffer,
+      take,
     ),
-    at: new Float64Array(new Buffer(8 * count)),
-    accepted: new Uint8Array(new Buffer(count)),
-    partition: new Int32Array(new Buffer(4 * count)),
-    oldPartition: new Int32Array(new Buffer(4 * count)),
+    at: new Float64Array(at.buffer, at.byteOffset, count),
+    accepted: take(count),
+    partition: new Int32Array(partitions.buffer, partitions.byteOffset, count),
+    oldPartition: new Int32Array(partitions.buffer, partitions.byteOffset + 4 * count, count),
     partitions: [] as (readonly PartitionValue[])[],
   }
   const object = new Uint32Array(count)

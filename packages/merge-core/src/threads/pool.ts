@@ -7,6 +7,7 @@ import { MessageChannel, type ResourceLimits } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { ObjectReader } from '../store/object-store.ts'
 import { unlessStopped } from '../store/stoppable.ts'
+import { type LineMemory, lineMemory } from './line-memory.ts'
 import { serveTask, type TaskStore } from './task-port.ts'
 import { movable } from './transfer.ts'
 import type { Meeting, Task, ThreadData } from './worker.ts'
@@ -22,27 +23,33 @@ export interface ThreadPool extends Workers {
 export interface PoolOptions {
   /** How many, at least one; they start when they have a task, and stay. */
   readonly threads: number
+  /** For the lines that they read. Default: of its own. */
+  readonly memory?: LineMemory
   /** Whether each thread profiles itself from its start on. */
   readonly profile?: boolean
   /** When it is aborted nobody waits for a task any more; the threads go on until they are ended. */
   readonly signal?: AbortSignal | undefined
-  /** Of each thread; V8's by default. */
+  /** Of each thread. */
   readonly resourceLimits?: ResourceLimits
 }
 
+/** A thread makes little that V8 has to collect, and by itself V8 takes 128 MiB for it. */
+const THREAD_LIMITS: ResourceLimits = { maxYoungGenerationSizeMb: 24 }
+
 export function threadPool(
   store: ObjectReader,
-  { threads, profile = false, signal, resourceLimits = {} }: PoolOptions,
+  { threads, memory = lineMemory(), profile = false, signal, resourceLimits = {} }: PoolOptions,
 ): ThreadPool {
   const pool = new Piscina({
     filename: new URL('./worker.ts', import.meta.url).href,
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: Number.POSITIVE_INFINITY,
-    resourceLimits,
+    resourceLimits: { ...THREAD_LIMITS, ...resourceLimits },
     workerData: { profile } satisfies ThreadData,
   })
-  async function run<Result>(task: Task, taskStore: TaskStore): Promise<Result> {
+  async function run<Result>(task: Task, createFile: TaskStore['createFile'] = noFile): Promise<Result> {
+    const taskStore = { ...store, createFile, takeMemory: async (bytes: number) => memory.take(bytes) }
     const { port1, port2 } = new MessageChannel()
     const { value, transferList } = movable(task)
     // The outcome comes through the port. A thread that ended without one has died.
@@ -57,15 +64,15 @@ export function threadPool(
   }
   return {
     width: threads,
-    readLanding: (object, definition) =>
-      run({ kind: 'read-landing', object, definition }, { ...store, createFile: noFile }),
-    mergeFiles: (task, createFile) => run({ kind: 'merge-files', task }, { ...store, createFile }),
-    splitBaseline: (task, createFile) => run({ kind: 'split-baseline', task }, { ...store, createFile }),
-    readRun: (task) => run({ kind: 'read-run', task }, { ...store, createFile: noFile }),
+    memory,
+    readLanding: (object, definition) => run({ kind: 'read-landing', object, definition }),
+    mergeFiles: (task, createFile) => run({ kind: 'merge-files', task }, createFile),
+    splitBaseline: (task, createFile) => run({ kind: 'split-baseline', task }, createFile),
+    readRun: (task) => run({ kind: 'read-run', task }),
     endProfiles: async () => {
       const tasks = pool.threads.length
       const meeting: Meeting = { arrived: new Int32Array(new SharedArrayBuffer(4)), tasks }
-      const end = () => run<object>({ kind: 'end-profile', meeting }, { ...store, createFile: noFile })
+      const end = () => run<object>({ kind: 'end-profile', meeting })
       return Promise.all(Array.from({ length: tasks }, end))
     },
     close: () => pool.destroy(),

@@ -9,7 +9,11 @@ import { type PackedError, packError, unpackError } from './packed-error.ts'
 import { movable } from './transfer.ts'
 
 /** What a task may ask for. */
-export type TaskStore = ObjectReader & Pick<MergeContext, 'createFile'>
+export type TaskStore = ObjectReader &
+  Pick<MergeContext, 'createFile'> & {
+    /** Shared memory for lines that other tasks will read. */
+    takeMemory(bytes: number): Promise<Uint8Array<SharedArrayBuffer>>
+  }
 
 interface Call {
   readonly id: number
@@ -96,6 +100,7 @@ export function storeAt(port: MessagePort) {
       streams.set(calls, content[Symbol.asyncIterator]())
       return ask('createFile', [null])
     },
+    takeMemory: (bytes) => ask('takeMemory', [bytes]),
   }
   return {
     store,

@@ -5,6 +5,8 @@
 
 /** Smaller buffers are cheaper to copy than to move. */
 const SMALL_BYTES = 4096
+/** That of the widest typed array. */
+const ALIGNMENT = 8
 
 type View = Uint8Array<ArrayBufferLike>
 
@@ -20,9 +22,20 @@ export function movable<T>(value: T): { readonly value: T; readonly transferList
   return { value: withViews(value, alone) as T, transferList: [...buffers] as ArrayBuffer[] }
 }
 
-/** The value with every typed array in shared memory, so that giving it to one task takes it from no other. */
-export function shared<T>(value: T): T {
-  return withViews(value, sharedCopyOf) as T
+/** The value with every typed array in one stretch of shared memory, so that giving it to one task takes it from no other. */
+export async function shared<T>(value: T, take: (bytes: number) => View | Promise<View>): Promise<T> {
+  let bytes = 0
+  withViews(value, (view) => {
+    bytes += alignedBytes(view)
+    return view
+  })
+  const { buffer, byteOffset } = await take(bytes)
+  let at = byteOffset
+  return withViews(value, (view) => {
+    const copy = copyAt(buffer, at, view)
+    at += alignedBytes(view)
+    return copy
+  }) as T
 }
 
 function withViews(value: unknown, replace: (view: View) => View): unknown {
@@ -39,11 +52,17 @@ function copyOf(view: View): View {
   return view instanceof Buffer ? new Uint8Array(view) : view.slice()
 }
 
-function sharedCopyOf(view: View): View {
-  const { byteOffset, byteLength, buffer } = view
-  const copy = new Uint8Array(new SharedArrayBuffer(byteLength))
-  copy.set(new Uint8Array(buffer, byteOffset, byteLength))
-  if (view instanceof Buffer) return copy
-  const TypedArray = view.constructor as new (shared: SharedArrayBuffer) => View
-  return new TypedArray(copy.buffer)
+function alignedBytes({ byteLength }: View): number {
+  return Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT
+}
+
+function copyAt(memory: ArrayBufferLike, at: number, view: View): View {
+  const TypedArray = (view instanceof Buffer ? Uint8Array : view.constructor) as new (
+    memory: ArrayBufferLike,
+    at: number,
+    length: number,
+  ) => View
+  const copy = new TypedArray(memory, at, view.length)
+  copy.set(view)
+  return copy
 }

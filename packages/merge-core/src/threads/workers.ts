@@ -13,6 +13,8 @@ import type { SkippedLanding } from '../landing/scan-landing.ts'
 import { incomingChanges, type TaskChanges } from '../landing/task-changes.ts'
 import type { ListedObject, ObjectReader } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
+import type { LineMemory } from './line-memory.ts'
+import type { TaskStore } from './task-port.ts'
 import { shared } from './transfer.ts'
 
 /** Plain data: what a task of merging files is. */
@@ -27,41 +29,46 @@ export interface MergeFilesTask {
 export interface Workers {
   /** How many tasks run at a time. */
   readonly width: number
+  /** Where the lines lie that they read; null where no threads share them. */
+  readonly memory: LineMemory | null
   readLanding(object: ListedObject, definition: TableDefinition): Promise<LandedObject | SkippedLanding>
   mergeFiles(task: MergeFilesTask, createFile: MergeContext['createFile']): Promise<MergeResult>
   splitBaseline(task: SplitTask, createFile: MergeContext['createFile']): Promise<SplitFile>
   readRun(task: ReadRunTask): Promise<LandedLines>
 }
 
+type SharingReader = ObjectReader & Pick<TaskStore, 'takeMemory'>
+
 /** While one waits for the store, or for an object to be inflated, another computes. */
 const TASKS_IN_THIS_THREAD = 2
 
-/** @param sharesLines whether other threads may be given the lines that are read */
-export function inThisThread(store: ObjectReader, sharesLines: boolean): Workers {
+export function inThisThread(store: ObjectReader, memory: LineMemory | null): Workers {
+  const sharing = memory && { ...store, takeMemory: async (bytes: number) => memory.take(bytes) }
   return {
     width: TASKS_IN_THIS_THREAD,
-    readLanding: sharesLines
-      ? (object, definition) => readSharedLanding(store, object, definition)
+    memory,
+    readLanding: sharing
+      ? (object, definition) => readSharedLanding(sharing, object, definition)
       : (object, definition) => readLanding(store, object, definition),
     mergeFiles: (task, createFile) => doMergeFiles(task, { store, createFile }),
     splitBaseline: (task, createFile) => splitFile(store, task, createFile),
-    readRun: sharesLines ? (task) => readSharedRun(store, task) : (task) => readRunLines(store, task),
+    readRun: sharing ? (task) => readSharedRun(sharing, task) : (task) => readRunLines(store, task),
   }
 }
 
 /** The lines lie in shared memory: every task of their merge reads them. */
 export async function readSharedLanding(
-  store: ObjectReader,
+  store: SharingReader,
   object: ListedObject,
   definition: TableDefinition,
 ): Promise<LandedObject | SkippedLanding> {
   const landed = await readLanding(store, object, definition)
-  return 'reason' in landed ? landed : { ...landed, lines: shared(landed.lines) }
+  return 'reason' in landed ? landed : { ...landed, lines: await shared(landed.lines, store.takeMemory) }
 }
 
 /** As readSharedLanding. */
-export async function readSharedRun(store: ObjectReader, task: ReadRunTask): Promise<LandedLines> {
-  return shared(await readRunLines(store, task))
+export async function readSharedRun(store: SharingReader, task: ReadRunTask): Promise<LandedLines> {
+  return shared(await readRunLines(store, task), store.takeMemory)
 }
 
 export function doMergeFiles(
