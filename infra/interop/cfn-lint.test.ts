@@ -8,7 +8,7 @@ import { afterAll, expect, it } from 'vitest'
 import { describeWith } from '../../packages/merge-core/interop/parts.ts'
 import { lintPython } from '../../scripts/parts.ts'
 import { REGION } from '../test/deployed.ts'
-import { stageTemplates } from '../test/synthesized.ts'
+import { FLEET, stageTemplates } from '../test/synthesized.ts'
 
 interface Finding {
   readonly Rule: { readonly Id: string }
@@ -52,6 +52,7 @@ describeWith('lint', 'cfn-lint', () => {
   it.each([
     ['that begins with an export, with a key of its own', {}],
     ['that begins empty, with the keys of S3', { from: 'empty', ownKey: false }],
+    ['with a fleet', { fleet: FLEET }],
     ['with Spark on EMR Serverless', { emrServerless: { vcpusMax: 100 } }],
   ] as const)('finds nothing in a stage %s, but what is explained here', async (_, changes) => {
     const findings = (
