@@ -78,6 +78,10 @@ export const restCatalogJar = join(restCatalogFolder, `${REST_CATALOG.artifact}-
 export const dynamodbLocalPom = join(import.meta.dirname, 'parts', 'dynamodb-local.pom.xml')
 export const dynamodbLocalFolder = join(cacheFolder, `dynamodb-local-${hashOf(dynamodbLocalPom)}`)
 
+/** Hadoop's S3A: a folder of jars for the class path of Spark. */
+export const s3aPom = join(import.meta.dirname, 'parts', 's3a.pom.xml')
+export const s3aFolder = join(cacheFolder, `s3a-${hashOf(s3aPom)}`)
+
 function hashOf(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
 }

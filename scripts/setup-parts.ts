@@ -22,6 +22,8 @@ import {
   restCatalogJar,
   restCatalogLauncher,
   rivalsPython,
+  s3aFolder,
+  s3aPom,
   sparkRuntimeCoordinates,
   sparkRuntimeFolder,
   stampName,
@@ -70,11 +72,21 @@ const parts: readonly Part[] = [
     name: 'DynamoDB Local',
     folder: dynamodbLocalFolder,
     content: { pom: dynamodbLocalPom },
-    install() {
-      const copy = [`-DoutputDirectory=${dynamodbLocalFolder}`, '-DincludeScope=runtime']
-      const goal = ['-f', dynamodbLocalPom, `${MAVEN_DEPENDENCIES}:copy-dependencies`, ...copy]
-      run('mvn', ['--batch-mode', '--quiet', ...goal], JAVA)
-    },
+    install: () => copyTree(dynamodbLocalPom, dynamodbLocalFolder),
+  },
+  {
+    name: "Hadoop's S3A for Spark",
+    folder: s3aFolder,
+    content: { pom: s3aPom },
+    // Spark's own are behind them in the class path.
+    install: () =>
+      copyTree(s3aPom, s3aFolder, [
+        'io.netty',
+        'org.apache.httpcomponents',
+        'org.slf4j',
+        'commons-codec',
+        'commons-logging',
+      ]),
   },
 ]
 
@@ -82,6 +94,13 @@ const JAVA = 'install Maven and a JDK 17 (Debian: apt-get install maven)'
 
 function copyJar(coordinates: string, folder: string): void {
   const goal = [`${MAVEN_DEPENDENCIES}:copy`, `-Dartifact=${coordinates}`, `-DoutputDirectory=${folder}`]
+  run('mvn', ['--batch-mode', '--quiet', ...goal], JAVA)
+}
+
+/** All that a pom depends on, but for what is of these groups. */
+function copyTree(pom: string, folder: string, without: readonly string[] = []): void {
+  const options = [`-DoutputDirectory=${folder}`, '-DincludeScope=runtime', `-DexcludeGroupIds=${without.join(',')}`]
+  const goal = ['-f', pom, `${MAVEN_DEPENDENCIES}:copy-dependencies`, ...options]
   run('mvn', ['--batch-mode', '--quiet', ...goal], JAVA)
 }
 

@@ -67,7 +67,8 @@ export function deployed(
     const { Type, Properties } = resources[id]!
     if (Type === 'AWS::S3::Bucket') return bucketNames[/^Storage(Landing|Tables)/.exec(id)![1]!]!
     if (Type === 'AWS::Glue::Database') return (Properties.DatabaseInput as { Name: string }).Name
-    return id
+    // EMR names an application by lower-case letters and digits.
+    return Type === 'AWS::EMRServerless::Application' ? id.toLowerCase() : id
   }
 
   function fill(value: unknown): unknown {

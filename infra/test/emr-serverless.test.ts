@@ -10,7 +10,8 @@ const BUCKETS = { Landing: 'landing', Tables: 'tables' }
 const templates = stageTemplates({ emrServerless: { vcpusMax: 100 } })
 const stage = deployed(templates, BUCKETS)
 const without = deployed(stageTemplates(), BUCKETS)
-const [[application] = [], ...others] = Object.entries(stage.ofType('AWS::EMRServerless::Application'))
+const [id, ...others] = Object.keys(stage.ofType('AWS::EMRServerless::Application'))
+const application = id!.toLowerCase()
 const APPLICATION = `arn:aws:emr-serverless:${REGION}:${ACCOUNT}:/applications/${application}`
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/${Object.keys(stage.ofType('AWS::IAM::Role')).find((id) => id.includes('Spark'))}`
 

@@ -26,7 +26,7 @@ describeWith('spark', 'a merge by EMR Serverless', () => {
 
   async function expectModel({ table: spec, merges }: ChangeSet): Promise<void> {
     const space = newWorkspace()
-    const emr = await startEmrServerless(...LOCAL_SPARK)
+    const emr = await startEmrServerless(LOCAL_SPARK)
     try {
       space.write('orders.table.json', spec.text)
       await space.lastwrite('init', 'lake/orders', '--definition', 'orders.table.json')

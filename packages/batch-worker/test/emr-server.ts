@@ -40,7 +40,10 @@ export interface EmrServer {
 }
 
 /** @param submit the command that runs a job: the script and its arguments are its last words */
-export async function startEmrServerless(...submit: [string, ...string[]]): Promise<EmrServer> {
+export async function startEmrServerless(
+  submit: readonly [string, ...string[]],
+  application = APPLICATION,
+): Promise<EmrServer> {
   const jobs = new Map<string, Job>()
   const failures: number[] = []
 
@@ -53,10 +56,10 @@ export async function startEmrServerless(...submit: [string, ...string[]]): Prom
   await once(server, 'listening')
 
   async function answerTo(request: IncomingMessage): Promise<[number, object]> {
-    const [, application, id] = /^\/applications\/([0-9a-z]{1,64})\/jobruns(?:\/([0-9a-z]{1,64}))?$/.exec(request.url!)!
+    const [, named, id] = /^\/applications\/([0-9a-z]{1,64})\/jobruns(?:\/([0-9a-z]{1,64}))?$/.exec(request.url!)!
     if (!request.headers.authorization!.includes('/emr-serverless/aws4_request'))
       return [403, { message: 'not signed' }]
-    if (application !== APPLICATION) return [404, { message: `Application ${application} does not exist` }]
+    if (named !== application) return [404, { message: `Application ${named} does not exist` }]
     if (request.method === 'POST') return [200, start((await json(request)) as StartRequest)]
     const job = jobs.get(id!)
     if (job === undefined) return [404, { message: `Job run ${id} does not exist` }]
@@ -74,9 +77,9 @@ export async function startEmrServerless(...submit: [string, ...string[]]): Prom
     const jobRunId = standing?.[0] ?? `00f${randomBytes(6).toString('hex')}`
     if (standing === undefined) jobs.set(jobRunId, run(request))
     return {
-      applicationId: APPLICATION,
+      applicationId: application,
       jobRunId,
-      arn: `arn:aws:emr-serverless:::/applications/${APPLICATION}/jobruns/${jobRunId}`,
+      arn: `arn:aws:emr-serverless:::/applications/${application}/jobruns/${jobRunId}`,
     }
   }
 

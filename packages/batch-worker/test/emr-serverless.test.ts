@@ -32,7 +32,7 @@ const snapshots = async () => JSON.parse((await space.lastwrite('history', 'lake
 async function jobsThat(script: string): Promise<EmrServer> {
   space.write('submit', `#!/bin/sh\n${script}\n`)
   chmodSync(join(space.folder, 'submit'), 0o755)
-  emr = await startEmrServerless(join(space.folder, 'submit'))
+  emr = await startEmrServerless([join(space.folder, 'submit')])
   return emr
 }
 
@@ -57,7 +57,7 @@ it('starts one job, though the answer of its start is lost', async () => {
   expect(service.jobs).toHaveLength(1)
 })
 
-it('gives a job the script of this version, the task files, the role and the time that is left to it', async () => {
+it('gives a job the script of this version, the task files, the role and the time of the merge', async () => {
   const service = await jobsThat('exit 1')
   await merge(...onEmr, '--deadline', '50m')
   const [job] = service.jobs.map(({ request }) => request)

@@ -11,9 +11,11 @@ import {
   lintPython,
   pythonFolder,
   pythonProgram,
+  s3aFolder,
   sparkRuntimeFolder,
   sparkRuntimeJar,
   stampName,
+  versitygw,
 } from '../../../scripts/parts.ts'
 
 const STDOUT_BYTES_MAX = 256 * 1024 * 1024
@@ -22,6 +24,7 @@ const STDERR_SHOWN = 4000
 const FOLDERS = {
   python: [pythonFolder],
   spark: [pythonFolder, sparkRuntimeFolder],
+  s3a: [pythonFolder, s3aFolder, versitygw.folder],
   lint: [lintPython.folder],
 } as const
 type PartName = keyof typeof FOLDERS
