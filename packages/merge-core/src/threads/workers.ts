@@ -56,19 +56,25 @@ export function inThisThread(store: ObjectReader, memory: LineMemory | null): Wo
   }
 }
 
-/** The lines lie in shared memory: every task of their merge reads them. */
+/** What every task of a merge reads of the lines lies in shared memory. */
 export async function readSharedLanding(
   store: SharingReader,
   object: ListedObject,
   definition: TableDefinition,
 ): Promise<LandedObject | SkippedLanding> {
   const landed = await readLanding(store, object, definition)
-  return 'reason' in landed ? landed : { ...landed, lines: await shared(landed.lines, store.takeMemory) }
+  return 'reason' in landed ? landed : { ...landed, lines: await sharedLines(landed.lines, store.takeMemory) }
 }
 
 /** As readSharedLanding. */
 export async function readSharedRun(store: SharingReader, task: ReadRunTask): Promise<LandedLines> {
-  return shared(await readRunLines(store, task), store.takeMemory)
+  return sharedLines(await readRunLines(store, task), store.takeMemory)
+}
+
+/** Of the other columns concatLines makes those that are read. */
+async function sharedLines(lines: LandedLines, take: TaskStore['takeMemory']): Promise<LandedLines> {
+  const { lineNumber, versions, item, columns } = lines
+  return { ...lines, ...(await shared({ lineNumber, versions, item, columns }, take)) }
 }
 
 export function doMergeFiles(
