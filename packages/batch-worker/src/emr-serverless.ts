@@ -69,7 +69,7 @@ export async function runOnEmrServerless(
   )
   const job = { applicationId, jobRunId: started.jobRunId! }
   const run = await ended().catch(async (error) => {
-    // What became of it counts no more. A job that goes on writes files that nobody names.
+    // Where even that fails the job goes on, and writes files that nobody names.
     await client.send(new CancelJobRunCommand(job), options()).catch(debug)
     throw error
   })

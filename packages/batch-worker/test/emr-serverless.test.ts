@@ -1,12 +1,14 @@
 // What becomes of a merge whose job on EMR Serverless does not do its part: the service over HTTP, with stand-ins for Spark that end as it
 // may end. interop/emr-serverless.test.ts has Spark itself do the job.
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { APPLICATION, type EmrServer, ROLE, startEmrServerless } from './emr-server.ts'
 import { changeLine, ORDERS_DEFINITION } from './orders.ts'
-import { newWorkspace, type Workspace } from './run-lastwrite.ts'
+import { LASTWRITE, newWorkspace, type Workspace } from './run-lastwrite.ts'
 
 let space: Workspace
 let emr: EmrServer | undefined
@@ -71,10 +73,17 @@ it('gives a job the script of this version, the task files, the role and the tim
   expect(entryPointArguments).toEqual([expect.stringMatching(TASK_FILE), expect.stringMatching(TASK_FILE)])
 })
 
-it('cancels the job at the deadline of the merge', async () => {
+it('cancels the job where the process is told to end', async () => {
   const service = await jobsThat('sleep 600')
-  expect((await merge(...onEmr, '--deadline', '2s')).code).toBe(10)
-  await expect.poll(() => service.jobs[0]?.state).toBe('CANCELLED')
+  const words = ['merge', 'lake/orders', '--landing', 'landing', ...onEmr]
+  const child = spawn(process.execPath, [LASTWRITE, ...words], {
+    cwd: space.folder,
+    env: { ...process.env, ...service.environment },
+  })
+  await expect.poll(() => service.jobs.length, { timeout: 60_000 }).toBe(1)
+  child.kill('SIGTERM')
+  expect(await once(child, 'close')).toEqual([10, null])
+  expect(service.jobs[0]!.state).toBe('CANCELLED')
   expect(await snapshots()).toBe(0)
 })
 
@@ -95,7 +104,7 @@ it('is to be run again where somebody else cancels the job', async () => {
   expect(await merged).toMatchObject({ code: 10, stderr: expect.stringContaining('ended as CANCELLED') })
 })
 
-it('says how to go on where there is no such application, no role or no service', async () => {
+it('says how to go on where there is no such application, no role, or another way to Spark as well', async () => {
   await jobsThat('exit 0')
   const [none, noRole] = [await merge(...onEmr, '--emr-application', '00fnone'), await merge(...onEmr.slice(0, 4))]
   expect(none).toMatchObject({ code: 20, stderr: expect.stringMatching(/00fnone.*does not exist.*--emr-application/) })
