@@ -32,7 +32,7 @@ import { type FoldedBatch, foldBatch, type GroupedBatch, taskChanges } from './f
 import type { LiveFiles } from './iceberg/snapshot.ts'
 import type { PartitionValue } from './iceberg/transform.ts'
 import { invariant } from './invariant.ts'
-import { lookUpTombstones } from './protected/tombstones.ts'
+import { lookUpTombstones, nothingStands } from './protected/tombstones.ts'
 import { partitionFolder, taskTableOf } from './shards/task-table.ts'
 import { createObject } from './store/stored-object.ts'
 import { loadFiles, type StoredFiles, tableLayoutOf } from './stored-files.ts'
@@ -188,8 +188,10 @@ export async function routeBatch(
   const { definition, fields } = state
   const store = table.environment.store
   const keyFields = fields.slice(0, definition.keyColumns)
-  const standing = await timed('fold', () =>
-    lookUpTombstones(store, state.tombstoneFiles, keyFields, distinctKeys(batch.lines, batch.groups)),
+  const standing = await timed('fold', async () =>
+    state.tombstoneFiles.length === 0
+      ? nothingStands(batch.groups.starts.length - 1)
+      : lookUpTombstones(store, state.tombstoneFiles, keyFields, distinctKeys(batch.lines, batch.groups)),
   )
   const files = await timed('plan', () => loadFiles(table, state))
   const filesOf = (partition: number) => files.byPartition.get(tupleText(batch.lines.partitions[partition]!)) ?? []

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { orderByBytes } from '../src/change/order-keys.ts'
+import { groupByBytes } from '../src/change/order-keys.ts'
 import { byteStrings, sequences } from './byte-strings.ts'
 
 /** More strings than are compared one by one. */
@@ -11,11 +11,15 @@ const descending = (a: number, b: number) => b - a
 
 function check(strings: readonly Uint8Array[], tie: (a: number, b: number) => number = ascending): void {
   const expected = strings.map((_, i) => i).sort((a, b) => Buffer.compare(strings[a]!, strings[b]!) || tie(a, b))
-  const order = orderByBytes(byteStrings(strings), tie)
-  if (order.join() === expected.join()) return
+  const isAnother = (place: number) =>
+    place === 0 || Buffer.compare(strings[expected[place]!]!, strings[expected[place - 1]!]!) !== 0
+  const expectedStarts = [...[...expected.keys()].filter(isAnother), expected.length]
+  const { order, starts } = groupByBytes(byteStrings(strings), tie)
+  if (order.join() === expected.join() && starts.join() === expectedStarts.join()) return
   const written = (indices: Iterable<number>) =>
     Array.from(indices, (i) => `${i}:${Buffer.from(strings[i]!).toString('hex')}`)
   expect(written(order)).toEqual(written(expected))
+  expect([...starts]).toEqual(expectedStarts)
 }
 
 /** So many copies of the list, one after the other. */
@@ -24,7 +28,7 @@ const repeated = <T>(list: readonly T[], copies: number) => Array.from({ length:
 const ALPHABET = [0x00, 0x61, 0xff]
 const stringsUpTo = (length: number) => [...sequences(ALPHABET, length)].map((bytes) => Uint8Array.from(bytes))
 
-describe('the order of byte strings', () => {
+describe('the order of byte strings, and where another begins,', () => {
   it('is that of a comparison, for every list of up to three short strings', () => {
     for (const strings of sequences(stringsUpTo(2), 3)) check(strings)
   })

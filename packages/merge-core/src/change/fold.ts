@@ -9,17 +9,14 @@
 // A line below the floor, or an excluded one (its item turned out unreadable, its data file is damaged), takes no part.
 // Nothing here looks into an item: only the winners' are parsed, afterwards.
 
-import { type ByteStrings, compareAt, takeStrings } from './byte-strings.ts'
+import { type ByteStrings, takeStrings } from './byte-strings.ts'
 import { compareVersion, compareVersions, type Lines, takeVersions, tupleText } from './lines.ts'
-import { orderByBytes } from './order-keys.ts'
+import { groupByBytes, type OrderedGroups } from './order-keys.ts'
 import { EXPIRE, PUT, REMOVE } from './scanned-lines.ts'
 import { EXPIRED, MOVED, NO_TOMBSTONE, REMOVED, type StandingTombstones, type Tombstones } from './tombstone.ts'
 
 /** Lines in ascending order of (key, version); group g, all lines of distinct key g, is order[starts[g] … starts[g + 1]). */
-export interface KeyGroups {
-  readonly order: Uint32Array
-  readonly starts: Uint32Array
-}
+export type KeyGroups = OrderedGroups
 
 /** What became of a line. OPEN: its change can still win, the merge of its partition decides. */
 export const OPEN = 0
@@ -87,15 +84,7 @@ export function isBelowWatermark(at: number, watermark: number | null): boolean 
 const TIE_RANK: Readonly<Record<number, number>> = { [PUT]: 0, [EXPIRE]: 1, [REMOVE]: 2, [CLEAR]: 3 }
 
 export function groupByKey(lines: Lines): KeyGroups {
-  const { keys } = lines
-  const order = orderByBytes(keys, (a, b) => compareVersions(lines, a, b) || a - b)
-  const starts = new Uint32Array(lines.count + 1)
-  let groups = 0
-  for (let i = 0; i < lines.count; i++) {
-    if (i === 0 || compareAt(keys, order[i]!, keys, order[i - 1]!) !== 0) starts[groups++] = i
-  }
-  starts[groups] = lines.count
-  return { order, starts: starts.slice(0, groups + 1) }
+  return groupByBytes(lines.keys, (a, b) => compareVersions(lines, a, b) || a - b)
 }
 
 /** The distinct keys, ascending: key g is that of group g. */

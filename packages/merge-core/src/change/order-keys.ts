@@ -10,36 +10,55 @@ import { type ByteStrings, compareBytes } from './byte-strings.ts'
 /** Up to so many strings are compared: counting what occurs at a position would cost more. */
 const COMPARED_MAX = 48
 
-/** The indices of `strings` in ascending byte order; equal strings in ascending order of `tie` (a comparison of two indices). */
-export function orderByBytes(strings: ByteStrings, tie: (a: number, b: number) => number): Uint32Array {
-  const order = new Uint32Array(strings.starts.length - 1)
-  for (let i = 0; i < order.length; i++) order[i] = i
-  sortFrom(order, strings, 0, tie)
-  return order
+/** Groups of equal strings, ascending. */
+export interface OrderedGroups {
+  /** The indices of all strings: group g is order[starts[g] … starts[g + 1]). */
+  readonly order: Uint32Array
+  /** One entry more than there are groups. */
+  readonly starts: Uint32Array
 }
 
-/** Sorts the strings of `order`, in place, which are equal up to `position`. */
-function sortFrom(
-  order: Uint32Array,
-  strings: ByteStrings,
-  position: number,
-  tie: (a: number, b: number) => number,
-): void {
-  if (order.length <= COMPARED_MAX) {
-    if (order.length > 1) order.sort((a, b) => compareFrom(strings, position, a, b) || tie(a, b))
-    return
-  }
-  const { code, end } = denseCode(order, strings, position + commonPrefix(order, strings, position))
-  if (end === position) {
-    order.sort(tie)
-    return
-  }
-  sortByCode(order, code)
-  for (let from = 0; from < order.length; ) {
-    let to = from + 1
-    while (to < order.length && code[to] === code[from]) to++
-    if (to - from > 1) sortFrom(order.subarray(from, to), strings, end, tie)
-    from = to
+/** A comparison of the indices of two equal strings. */
+type Tie = (a: number, b: number) => number
+
+/** The indices of `strings` in ascending byte order; equal strings in ascending order of `tie`. */
+export function orderByBytes(strings: ByteStrings, tie: Tie): Uint32Array {
+  return groupByBytes(strings, tie).order
+}
+
+/** The same, and where a string is another than the one before it: sorting has found out. */
+export function groupByBytes(strings: ByteStrings, tie: Tie): OrderedGroups {
+  const order = new Uint32Array(strings.starts.length - 1)
+  for (let i = 0; i < order.length; i++) order[i] = i
+  const starts = new Uint32Array(order.length + 1)
+  let groups = 0
+  sortFrom(0, order.length, 0)
+  starts[groups] = order.length
+  return { order, starts: starts.slice(0, groups + 1) }
+
+  /** Sorts the strings of order[from … to), in place, which are equal up to `position`. */
+  function sortFrom(from: number, to: number, position: number): void {
+    const part = order.subarray(from, to)
+    if (part.length <= COMPARED_MAX) {
+      part.sort((a, b) => compareFrom(strings, position, a, b) || tie(a, b))
+      for (let i = from; i < to; i++)
+        if (i === from || compareFrom(strings, position, order[i - 1]!, order[i]!) !== 0) starts[groups++] = i
+      return
+    }
+    const { code, end } = denseCode(part, strings, position + commonPrefix(part, strings, position))
+    if (end === position) {
+      part.sort(tie)
+      starts[groups++] = from
+      return
+    }
+    sortByCode(part, code)
+    for (let first = 0; first < part.length; ) {
+      let behind = first + 1
+      while (behind < part.length && code[behind] === code[first]) behind++
+      if (behind - first === 1) starts[groups++] = from + first
+      else sortFrom(from + first, from + behind, end)
+      first = behind
+    }
   }
 }
 

@@ -66,8 +66,9 @@ export function locate(
   let start = from
   for (const [index, cluster] of clusters.entries()) {
     const next = clusters[index + 1]
-    let end = start
-    while (end < own && (next === undefined || !isAtOrAbove(changes.keys, changes.key[end]!, next[0]!.lower))) end++
+    const isOfNext = (change: number) =>
+      next !== undefined && isAtOrAbove(changes.keys, changes.key[change]!, next[0]!.lower)
+    const end = firstWhere(start, own, isOfNext)
     if (end > start) {
       const touches = hasPut(changes, start, end) || canHold(cluster, changes, start, end)
       ranges.push({ first: index, last: touches ? index : index - 1, from: start, to: end })
@@ -123,15 +124,28 @@ function rowsNear(
   if (lower === null || upper === null) return Math.min(rows, (to - from) * rowGroupRows)
   const rowGroups = Math.max(1, Math.round(rows / rowGroupRows))
   const positionOf = positions(lower, upper)
+  const rowGroupOf = (change: number) => {
+    const { starts, bytes } = keys
+    return Math.floor(positionOf(bytes, starts[key[change]!]!, starts[key[change]! + 1]!) * rowGroups)
+  }
   let near = 0
-  let last = -1
-  for (let change = from; change < to; change++) {
-    const start = keys.starts[key[change]!]!
-    const rowGroup = Math.floor(positionOf(keys.bytes, start, keys.starts[key[change]! + 1]!) * rowGroups)
-    if (rowGroup !== last) near++
-    last = rowGroup
+  for (let change = from; change < to; near++) {
+    const rowGroup = rowGroupOf(change)
+    change = firstWhere(change + 1, to, (other) => rowGroupOf(other) > rowGroup)
   }
   return Math.min(rows, near * rowGroupRows)
+}
+
+/** The first of the changes [from, to) that is so, where all behind it are; `to` where none is. */
+function firstWhere(from: number, to: number, isSo: (change: number) => boolean): number {
+  let low = from
+  let high = to
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isSo(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Where a key is between two others, from 0 to 1, by the bytes behind what these have in common. */

@@ -57,6 +57,11 @@ export async function lookUpTombstones(
   return standing(found)
 }
 
+/** What stands for so many keys where there are no tombstones. */
+export function nothingStands(keys: number): StandingTombstones {
+  return standing(foundTombstones(keys))
+}
+
 /** Writes a file of new tombstones, merged with standing ones where there are many. Answers the table's files from then on. */
 export async function addTombstones(
   folder: StateFolder,
