@@ -89,7 +89,10 @@ async function standingSplits({ environment: { store }, folder }: Staging): Prom
   return splits
 }
 
-/** The plan that stands, or a new one: two processes that race go on by one. */
+/**
+ * The plan that stands, or a new one: two processes that race go on by one. Nothing is read that may be missing: S3 tells who may list a
+ * prefix alone that it is denied.
+ */
 export async function planCommits(
   { environment: { store }, folder }: Staging,
   { runs }: StagedBaseline,
@@ -97,13 +100,9 @@ export async function planCommits(
   threads: number,
 ): Promise<RangePlan> {
   const path = `${folder}/plan.json`
-  for (;;) {
-    const got = await store.get(path)
-    if (got.kind === 'ok') return parsePlan(Buffer.from(got.bytes).toString())
-    if (got.kind !== 'missing') throw failureError(path, 'reading', got)
-    const plan = planRanges(runs, rangeBytes, threads)
-    const put = await store.put(path, Buffer.from(formatPlan(plan)), { kind: 'create' })
-    if (put.kind === 'ok') return plan
-    if (put.kind !== 'conflict') throw failureError(path, 'writing', put)
-  }
+  const plan = planRanges(runs, rangeBytes, threads)
+  const put = await store.put(path, Buffer.from(formatPlan(plan)), { kind: 'create' })
+  if (put.kind === 'ok') return plan
+  if (put.kind !== 'conflict') throw failureError(path, 'writing', put)
+  return parsePlan(Buffer.from(await readObject(store, path)).toString())
 }

@@ -65,14 +65,12 @@ export async function readManifest(store: ObjectStore, prefix: string): Promise<
 }
 
 async function findExport(store: ObjectStore, folder: string): Promise<string> {
-  const own = await store.get(`${folder}/${SUMMARY}`, { range: { suffix: 1 } })
-  if (own.kind === 'ok') return folder
-  if (own.kind !== 'missing') throw failureError(`${folder}/${SUMMARY}`, 'reading', own)
   const listed = await store.list(`${folder}/`)
   if (listed.kind !== 'ok') throw failureError(folder, 'listing', listed)
   const endings = (name: string) =>
     listed.objects.flatMap(({ path }) => (path.endsWith(`/${name}`) ? [path.slice(0, -name.length - 1)] : []))
   const found = endings(SUMMARY)
+  if (found.includes(folder)) return folder
   if (found.length === 1) return found[0]!
   if (found.length > 1)
     throw new InputError(`${folder}: ${found.length} exports lie there, name one: ${found.join(', ')}`)
