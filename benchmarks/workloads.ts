@@ -94,11 +94,14 @@ export function workloadsOf(
         return of({ ...base('W10', `small, table of ${rows}`, grown), changes: small(grown) }, rows)
       })
     case 'W11':
-      return (['bucket', 'day'] as const).map((layout) => {
-        const random = { ...table, layout, keys: 'uuid' as const }
-        const changes = { ...tick(random), recentPercent: 90 }
-        return of({ ...base(`W11-${layout}`, `random keys, ${layout}`, random), changes })
-      })
+      return [90, 100].flatMap((recentPercent) =>
+        (['bucket', 'day'] as const).map((layout) => {
+          const random = { ...table, layout, keys: 'uuid' as const }
+          const changes = { ...tick(random), recentPercent }
+          const title = `random keys, ${layout}, ${recentPercent} % recent`
+          return of({ ...base(`W11-${layout}-${recentPercent}`, title, random), changes })
+        }),
+      )
     case 'W12': {
       const changes = small(table)
       return [of({ ...base('W12', 'small, tombstones', table), changes, start: 'tombstones', ownOnly: true })]

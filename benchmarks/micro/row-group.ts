@@ -30,7 +30,7 @@ import { orderLine, orders } from '../orders.ts'
 const ROWS = 100_000
 /** With eight buckets a partition holds every eighth key. */
 const ORDER_STEP = 8
-const REPETITIONS = Number(process.argv[2] ?? 21)
+const REPETITIONS = Number(process.argv.slice(2).find((word) => word !== '--columns') ?? 21)
 const OPTIONS: WriteOptions = { codec: 'zstd', level: 1, keyColumns: 1 }
 
 interface StoredRows {
