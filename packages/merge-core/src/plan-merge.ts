@@ -8,11 +8,12 @@ import { withItemBuckets } from './landing/item-buckets.ts'
 import { listOpenLanding } from './landing/list-landing.ts'
 import { type LandedObject, readLanding } from './landing/read-landing.ts'
 import type { SkippedLanding } from './landing/scan-landing.ts'
+import { layoutAdvice } from './layout-advice.ts'
 import { routeBatch } from './merge-batch.ts'
 import type { MergeOptions } from './merge-run.ts'
 import { readLedger } from './protected/ledger.ts'
 import type { Table } from './table.ts'
-import { loadState, type TableState, wholeListingsOf } from './table-state.ts'
+import { loadState, wholeListingsOf } from './table-state.ts'
 
 export interface MergePlan {
   readonly table: string
@@ -46,10 +47,6 @@ export interface MergePlan {
   readonly advice: readonly string[]
 }
 
-/** A tick that touches so much of a large table rewrites nearly all of it. */
-const SCATTERED_SHARE = 0.5
-const SCATTERED_BYTES_MIN = 1024 * 1024 * 1024
-
 /**
  * Reads landing objects and metadata, no data file; writes nothing. Takes all landing objects as one commit: of lines that count as
  * superseded here, a merge of several commits may find some stale, and apply others before it replaces their rows.
@@ -82,7 +79,6 @@ export async function planMerge(
   const sum = (of: (landed: LandedObject) => number) => readable.reduce((total, landed) => total + of(landed), 0)
   const spec = defaultSpec(state.loaded.metadata)
   const fileBytes = tasks.reduce((total, task) => total + bytesOf(task.files), 0)
-  const tableBytes = bytesOf(files.live.dataFiles)
   return {
     table: state.definition.table,
     location: table.location,
@@ -109,22 +105,10 @@ export async function planMerge(
       tombstonesOnly: !task.touchesFiles,
     })),
     bytes: { landing: readable.reduce((total, { object }) => total + object.objectBytes, 0), files: fileBytes },
-    advice: adviceFor(state, fileBytes, tableBytes),
+    advice: layoutAdvice(definition, { touched: fileBytes, table: bytesOf(files.live.dataFiles) }),
   }
 }
 
 function bytesOf(files: readonly { readonly file: { readonly fileBytes: number } }[]): number {
   return files.reduce((total, { file }) => total + file.fileBytes, 0)
-}
-
-function adviceFor(state: TableState, touchedBytes: number, tableBytes: number): string[] {
-  if (tableBytes < SCATTERED_BYTES_MIN || touchedBytes < SCATTERED_SHARE * tableBytes) return []
-  const time = state.definition.columns.find((column) => column.type.kind === 'timestamptz')
-  const remedy =
-    time === undefined
-      ? 'an attribute that holds the time of creation, and a partition by its day, would keep them together'
-      : `a table partitioned by day(${time.name}), if ${time.name} never changes, would keep them together`
-  return [
-    `the changes are scattered over ${Math.round((100 * touchedBytes) / tableBytes)} % of the table's bytes: ${remedy}`,
-  ]
 }
