@@ -12,7 +12,7 @@ import { columnOf } from '../columns/values.ts'
 import { DamagedObjectError } from '../errors.ts'
 import { invariant } from '../invariant.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
-import { readRowGroup } from '../parquet/read-row-group.ts'
+import { type ChunkTask, decodeChunk, planRowGroup, readRanges } from '../parquet/read-row-group.ts'
 import type { Field, PrimitiveType } from '../primitive-type.ts'
 import { keyColumns } from './key-columns.ts'
 import type { OpenStateFile } from './state-file.ts'
@@ -62,19 +62,36 @@ export async function readTombstoneRows(
   group: number,
   keyFields: readonly Field[],
 ): Promise<TombstoneRows> {
-  return rowsOfColumns(open, await readTombstoneColumns(open, group, keyFields), keyFields)
+  const { columns } = await readTombstoneGroup(open, group, keyFields)
+  return rowsOfColumns(open, columns(), keyFields)
 }
 
-/** One column for each of tombstoneFields. */
-export async function readTombstoneColumns(
+/** A row group that was read, of which the keys alone are decoded. */
+export interface TombstoneGroup {
+  readonly keys: ByteStrings
+  /** One column for each of tombstoneFields. Throws DamagedObjectError. */
+  columns(): Column[]
+}
+
+export async function readTombstoneGroup(
   { source, footer }: OpenStateFile,
   group: number,
   keyFields: readonly Field[],
-): Promise<Column[]> {
-  return await readRowGroup(source, footer, group, tombstoneFields(keyFields))
+): Promise<TombstoneGroup> {
+  const task = planRowGroup(footer, group, tombstoneFields(keyFields))
+  const read = await readRanges(
+    source,
+    task.chunks.flatMap(({ stored }) => (stored === null ? [] : [stored.range])),
+  )
+  const decode = (chunk: ChunkTask) => decodeChunk(task, chunk, read)
+  const keyColumns = task.chunks.slice(0, keyFields.length).map(decode)
+  return {
+    keys: keysOfColumns(keyColumns, keyFields),
+    columns: () => [...keyColumns, ...task.chunks.slice(keyFields.length).map(decode)],
+  }
 }
 
-export function keysOfColumns(columns: readonly Column[], keyFields: readonly Field[]): ByteStrings {
+function keysOfColumns(columns: readonly Column[], keyFields: readonly Field[]): ByteStrings {
   const types = keyFields.map((field) => field.type)
   return encodeKeys(columns.slice(0, keyFields.length), types)
 }

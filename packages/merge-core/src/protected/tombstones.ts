@@ -17,8 +17,7 @@ import { type Cursor, cursorOverFile, cursorOverRows, mergeTombstones } from './
 import { filesToMerge, openStateFile, readStateFile, type StateFile, type StateFolder } from './state-file.ts'
 import {
   keyRangesOfTombstones,
-  keysOfColumns,
-  readTombstoneColumns,
+  readTombstoneGroup,
   rowsOfColumns,
   rowsOfTombstones,
   TOMBSTONE_AT,
@@ -46,10 +45,11 @@ export async function lookUpTombstones(
     const wanted = groupsThatCanHold(keyRangesOfTombstones(open), keys)
     for (let next = 0; next < wanted.length; next += READS_MAX) {
       const batch = wanted.slice(next, next + READS_MAX)
-      const read = await Promise.all(batch.map(({ group }) => readTombstoneColumns(open, group, keyFields)))
-      for (const [i, columns] of read.entries()) {
-        const matches = matchKeys(keysOfColumns(columns, keyFields), keys, batch[i]!.from, batch[i]!.to)
-        const matched = columns.map((column) => takeRows(column, matches.rows))
+      const read = await Promise.all(batch.map(({ group }) => readTombstoneGroup(open, group, keyFields)))
+      for (const [i, group] of read.entries()) {
+        const matches = matchKeys(group.keys, keys, batch[i]!.from, batch[i]!.to)
+        if (matches.rows.length === 0) continue
+        const matched = group.columns().map((column) => takeRows(column, matches.rows))
         takeHighest(found, matches.keys, rowsOfColumns(open, matched, keyFields))
       }
     }
