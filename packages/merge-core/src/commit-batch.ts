@@ -16,7 +16,9 @@ import { loadState, type TableState } from './table-state.ts'
 import { group, readObjects } from './take-batch.ts'
 
 /** A thread starts in 0.1 s, and compiles the code anew: half a second for all that merging files takes. Below this it does not pay. */
-export const THREAD_ROWS_MIN = 3_000_000
+const THREAD_ROWS_MIN = 2_500_000
+/** A change is brought together from its landing object and encoded, a stored row is copied from page to page for the most part. */
+const ROWS_OF_CHANGE = 3
 
 /** What a commit is called by, and what is known before its first attempt. */
 export interface CommitStart {
@@ -43,7 +45,15 @@ export async function commitBatch(run: Run, taken: GroupedBatch, start = startOf
     if (batch.landing.length === 0) return
     const merged = await mergeBatch(table, state, batch, results, `${fileNames}-${attempt}`, {
       timed: (step, work) => timed(run, step, work),
-      workersFor: (tasks) => workersFor(run, tasks.length > 1 && rowsOf(tasks) >= THREAD_ROWS_MIN),
+      workersFor: (tasks) =>
+        workersFor(
+          run,
+          tasks.length > 1 &&
+            isForThreads(
+              sumOf(tasks, ({ rowsNear }) => rowsNear),
+              sumOf(tasks, ({ from, to }) => to - from),
+            ),
+        ),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
       cluster: clusterOf(run),
     })
@@ -101,7 +111,11 @@ async function stillToMerge(run: Run, state: TableState, batch: GroupedBatch): P
   return group(run, definition, await readObjects(run, objects, definition, Number.POSITIVE_INFINITY))
 }
 
-/** Stored rows and changes that the tasks are about. */
-function rowsOf(tasks: readonly MergeTask[]): number {
-  return tasks.reduce((sum, { rowsNear, from, to }) => sum + rowsNear + to - from, 0)
+/** @param storedRows of the row groups that the changes fall into */
+export function isForThreads(storedRows: number, changes: number): boolean {
+  return storedRows + ROWS_OF_CHANGE * changes >= THREAD_ROWS_MIN
+}
+
+function sumOf(tasks: readonly MergeTask[], count: (task: MergeTask) => number): number {
+  return tasks.reduce((sum, task) => sum + count(task), 0)
 }

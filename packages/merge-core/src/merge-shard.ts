@@ -4,7 +4,7 @@
 // a second attempt or a process that was taken for dead, leaves files that nothing names.
 
 import pMap from 'p-map'
-import { THREAD_ROWS_MIN } from './commit-batch.ts'
+import { isForThreads } from './commit-batch.ts'
 import { checkMemory, checkPlan, commitShards, missingShard, resultsOf } from './commit-shards.ts'
 import { DamagedObjectError } from './errors.ts'
 import type { MergeResult } from './files/merge-files.ts'
@@ -92,8 +92,8 @@ async function mergeTasks(run: Run, plan: ShardPlan, shard: number): Promise<Tas
   const all = await timed(run, 'plan', () =>
     readFoldedChanges(store, path, layout, changesOf({ changes: path, tasks })),
   )
-  const rows = tasks.reduce((sum, task) => sum + task.files.reduce((rows, file) => rows + file.rows, 0), all.count)
-  const workers = await workersFor(run, tasks.length > 1 && rows >= THREAD_ROWS_MIN)
+  const rows = tasks.reduce((sum, task) => sum + task.files.reduce((rows, file) => rows + file.rows, 0), 0)
+  const workers = await workersFor(run, tasks.length > 1 && isForThreads(rows, all.count))
   let files = 0
   let finished = 0
   const done = await timed(run, 'merge', () =>
