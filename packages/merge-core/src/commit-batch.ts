@@ -45,15 +45,7 @@ export async function commitBatch(run: Run, taken: GroupedBatch, start = startOf
     if (batch.landing.length === 0) return
     const merged = await mergeBatch(table, state, batch, results, `${fileNames}-${attempt}`, {
       timed: (step, work) => timed(run, step, work),
-      workersFor: (tasks) =>
-        workersFor(
-          run,
-          tasks.length > 1 &&
-            isForThreads(
-              sumOf(tasks, ({ rowsNear }) => rowsNear),
-              sumOf(tasks, ({ from, to }) => to - from),
-            ),
-        ),
+      workersFor: (tasks) => workersFor(run, tasks.length > 1 && isForThreads(...rowsAndChanges(tasks))),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
       cluster: clusterOf(run),
     })
@@ -116,6 +108,7 @@ export function isForThreads(storedRows: number, changes: number): boolean {
   return storedRows + ROWS_OF_CHANGE * changes >= THREAD_ROWS_MIN
 }
 
-function sumOf(tasks: readonly MergeTask[], count: (task: MergeTask) => number): number {
-  return tasks.reduce((sum, task) => sum + count(task), 0)
+function rowsAndChanges(tasks: readonly MergeTask[]): [number, number] {
+  const rows = tasks.reduce((sum, { rowsNear }) => sum + rowsNear, 0)
+  return [rows, tasks.reduce((sum, { from, to }) => sum + to - from, 0)]
 }
