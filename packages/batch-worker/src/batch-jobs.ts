@@ -13,11 +13,10 @@ import {
   type SubmitJobRequest,
 } from '@aws-sdk/client-batch'
 import { InputError, type ShardPlan, TryAgainError } from '@lastwrite/merge-core'
+import { callOptions, lacksSettings } from './aws-calls.ts'
 
 /** Of an array job: the most that Batch takes. */
 export const ARRAY_SIZE_MAX = 10_000
-
-const CALL_MS_MAX = 30_000
 
 /** As its container is told. */
 export interface OwnJob {
@@ -126,13 +125,10 @@ function clientIn(region: string | undefined): BatchClient {
   return new BatchClient(region === undefined ? {} : { region })
 }
 
-const callOptions = () => ({ abortSignal: AbortSignal.timeout(CALL_MS_MAX) })
-
 function errorOf(error: unknown, doing: string): Error {
   const { name, message, $metadata } = error as BatchServiceException
   const status = $metadata?.httpStatusCode
-  const isOurs = name === 'CredentialsProviderError' || /^Region is missing/.test(message)
-  if (!isOurs && (status === undefined || status === 429 || status >= 500))
+  if (!lacksSettings(error as Error) && (status === undefined || status === 429 || status >= 500))
     return new TryAgainError(`AWS Batch: ${doing} failed (${name}: ${message}); run again`, { cause: error })
   return new InputError(
     `AWS Batch: ${doing} was refused (${name}: ${message}); change what the message names and run again`,

@@ -17,6 +17,7 @@ import {
 } from '@aws-sdk/client-emr-serverless'
 import { type Environment, InputError, TryAgainError } from '@lastwrite/merge-core'
 import { createObject } from '@lastwrite/merge-core/store/stored-object'
+import { callOptions, lacksSettings } from './aws-calls.ts'
 import { MERGE_TASK, REFUSED } from './spark-engine.ts'
 
 export interface EmrServerless {
@@ -29,7 +30,6 @@ export interface EmrServerless {
   readonly deadlineMs?: number | undefined
 }
 
-const CALL_MS_MAX = 30_000
 /** Of a call: all three can be sent twice. */
 const ATTEMPTS_MAX = 6
 /** A job takes a minute to start; a merge should not wait much longer than it works. */
@@ -64,13 +64,13 @@ export async function runOnEmrServerless(
         jobDriver: { sparkSubmit: { entryPoint: script, entryPointArguments: [...taskFiles] } },
         ...(deadlineMs !== undefined && { executionTimeoutMinutes: timeoutMinutes(deadlineMs) }),
       }),
-      options(),
+      callOptions(),
     ),
   )
   const job = { applicationId, jobRunId: started.jobRunId! }
   const run = await ended().catch(async (error) => {
     // Where even that fails the job goes on, and writes files that nobody names.
-    await client.send(new CancelJobRunCommand(job), options()).catch(debug)
+    await client.send(new CancelJobRunCommand(job), callOptions()).catch(debug)
     throw error
   })
   checkEnd(run)
@@ -78,7 +78,7 @@ export async function runOnEmrServerless(
   async function ended(): Promise<JobRun> {
     for (let waitMs = WAIT_FIRST_MS; ; waitMs = Math.min(2 * waitMs, WAIT_MAX_MS)) {
       await sleep(waitMs * (0.5 + 0.5 * random()), undefined, { signal })
-      const { jobRun } = await answerOf(applicationId, () => client.send(new GetJobRunCommand(job), options()))
+      const { jobRun } = await answerOf(applicationId, () => client.send(new GetJobRunCommand(job), callOptions()))
       debug('%s %s %s', job.jobRunId, jobRun!.state, jobRun!.stateDetails)
       if (ENDS.includes(jobRun!.state!)) return jobRun!
     }
@@ -86,8 +86,6 @@ export async function runOnEmrServerless(
 }
 
 const ENDS: readonly string[] = ['SUCCESS', 'FAILED', 'CANCELLED']
-
-const options = () => ({ abortSignal: AbortSignal.timeout(CALL_MS_MAX) })
 
 function timeoutMinutes(deadlineMs: number): number {
   const minutes = Math.ceil(deadlineMs / 60_000)
@@ -114,9 +112,9 @@ async function answerOf<T>(application: string, call: () => Promise<T>): Promise
   } catch (cause) {
     const { name, message, $metadata } = cause as Error & { readonly $metadata?: { readonly httpStatusCode?: number } }
     const status = $metadata?.httpStatusCode ?? 500
-    const isLocal = name === 'CredentialsProviderError' || /^Region is missing/.test(message)
     const what = `EMR Serverless application ${application}: ${name}: ${message}`
-    if (!isLocal && (status >= 500 || PASSING.includes(name))) throw new TryAgainError(`${what}; run again`, { cause })
+    if (!lacksSettings(cause as Error) && (status >= 500 || PASSING.includes(name)))
+      throw new TryAgainError(`${what}; run again`, { cause })
     const remedy = 'correct --emr-application, --emr-role or the rights of this process, or use --engine node'
     throw new InputError(`${what}; ${remedy}`, { cause })
   }

@@ -16,6 +16,7 @@ import {
 } from '@aws-sdk/client-glue'
 import { type Environment, InputError, TryAgainError } from '@lastwrite/merge-core'
 import { type MetadataPointer, type MoveResult, pointerCatalog } from '@lastwrite/merge-core/iceberg/pointer-catalog'
+import { callOptions } from './aws-calls.ts'
 import { glueColumns } from './hive-columns.ts'
 
 export interface GlueSettings {
@@ -29,8 +30,6 @@ export interface GlueSettings {
 
 type GlueCatalog = ReturnType<typeof pointerCatalog>
 type LoadedTable = NonNullable<Awaited<ReturnType<GlueCatalog['load']>>>
-
-const CALL_MS_MAX = 30_000
 
 /**
  * @throws from its calls InputError where the right or the database is missing, or the entry is no Iceberg table; TryAgainError where
@@ -49,7 +48,7 @@ function gluePointer({ database, table, catalogId, client: config }: GlueSetting
 
   async function read(): Promise<{ metadataLocation: string; state: TableEntry } | null> {
     const found = await orMissing(
-      () => reader.send(new GetTableCommand({ ...inCatalog, DatabaseName: database, Name: table }), options()),
+      () => reader.send(new GetTableCommand({ ...inCatalog, DatabaseName: database, Name: table }), callOptions()),
       'reading it',
     )
     const entry = found?.Table
@@ -64,7 +63,8 @@ function gluePointer({ database, table, catalogId, client: config }: GlueSetting
   function create(created: LoadedTable): Promise<MoveResult> {
     const input = { ...entryOf(null, created), Name: table }
     return moving(
-      () => writer.send(new CreateTableCommand({ ...inCatalog, DatabaseName: database, TableInput: input }), options()),
+      () =>
+        writer.send(new CreateTableCommand({ ...inCatalog, DatabaseName: database, TableInput: input }), callOptions()),
       'AlreadyExistsException',
       'creating it',
     )
@@ -78,12 +78,12 @@ function gluePointer({ database, table, catalogId, client: config }: GlueSetting
       VersionId: standing.VersionId,
       SkipArchive: true,
     })
-    return moving(() => writer.send(command, options()), 'ConcurrentModificationException', 'committing')
+    return moving(() => writer.send(command, callOptions()), 'ConcurrentModificationException', 'committing')
   }
 
   async function newLocation(): Promise<string | null> {
     const found = await orMissing(
-      () => reader.send(new GetDatabaseCommand({ ...inCatalog, Name: database }), options()),
+      () => reader.send(new GetDatabaseCommand({ ...inCatalog, Name: database }), callOptions()),
       'reading its database',
     )
     if (found === null) throw noDatabase()
@@ -127,8 +127,6 @@ function gluePointer({ database, table, catalogId, client: config }: GlueSetting
     return new InputError(`${name}: ${doing} was refused (${nameOf(error)}: ${said}); ${remedy} and run again`, options)
   }
 }
-
-const options = () => ({ abortSignal: AbortSignal.timeout(CALL_MS_MAX) })
 
 const REMEDIES: Readonly<Record<string, string>> = {
   AccessDeniedException: 'grant the right on catalog, database and table',

@@ -21,8 +21,7 @@ import { idleDeletes, loadFiles, tableLayoutOf } from './stored-files.ts'
 import type { Table } from './table.ts'
 import { loadState, PROPERTY, type TableState } from './table-state.ts'
 import type { LineMemory } from './threads/line-memory.ts'
-import { shared } from './threads/transfer.ts'
-import type { Workers } from './threads/workers.ts'
+import { sharedLines, type Workers } from './threads/workers.ts'
 
 export interface CommitRanges {
   readonly ranges: readonly PlaceRange[]
@@ -262,7 +261,7 @@ async function withMore(
   more: LandedLines,
   memory: LineMemory | null,
 ): Promise<IncomingLines> {
-  const placed = memory === null ? more : await shared(more, memory.take)
+  const placed = memory === null ? more : await sharedLines(more, memory.take)
   const all = concatLines([...lines.objects, placed], memory?.take)
   const excludedOfAll = new Uint8Array(all.count)
   excludedOfAll.set(excluded)

@@ -15,7 +15,7 @@ import { takeFromAll } from '../columns/take-from-all.ts'
 import { TryAgainError } from '../errors.ts'
 import { assembleFile } from '../parquet/assemble-file.ts'
 import { readFooter } from '../parquet/read-footer.ts'
-import { decodeRowGroup, planRowGroup, readRanges } from '../parquet/read-row-group.ts'
+import { decodeRowGroup, planRowGroup, rangesOf, readRanges } from '../parquet/read-row-group.ts'
 import { type EncodedRowGroup, encodeRowGroup } from '../parquet/write-row-group.ts'
 import type { Field } from '../primitive-type.ts'
 import { storeSource } from '../store/byte-source.ts'
@@ -195,10 +195,7 @@ export async function readRun(
     })
     const footer = await readFooter(source)
     const tasks = wanted.map((group) => planRowGroup(footer, group, all))
-    const read = await readRanges(
-      source,
-      tasks.flatMap(({ chunks }) => chunks.flatMap(({ stored }) => (stored === null ? [] : [stored.range]))),
-    )
+    const read = await readRanges(source, tasks.flatMap(rangesOf))
     for (const task of tasks) {
       const columns = decodeRowGroup(task, read)
       const places = placesOf(run, columns, types, fields.length)

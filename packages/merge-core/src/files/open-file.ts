@@ -16,6 +16,7 @@ import {
   planRowGroup,
   type ReadRange,
   type RowGroupTask,
+  rangesOf,
   readRanges,
   readRowGroup,
 } from '../parquet/read-row-group.ts'
@@ -117,8 +118,7 @@ export async function readChunks(
   memory: GroupMemory,
 ): Promise<{ readonly task: RowGroupTask; readonly read: readonly ReadRange[] }> {
   const task = planRowGroup(footer, group, fields, stored.names)
-  const ranges = task.chunks.flatMap((chunk) => (chunk.stored === null ? [] : [chunk.stored.range]))
-  return { task, read: await readRanges(source, ranges, memory) }
+  return { task, read: await readRanges(source, rangesOf(task), memory) }
 }
 
 /**

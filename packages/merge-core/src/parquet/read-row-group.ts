@@ -69,8 +69,12 @@ export async function readRowGroup(
   names?: NameMapping,
 ): Promise<Column[]> {
   const task = planRowGroup(footer, group, fields, names)
-  const ranges = task.chunks.flatMap((chunk) => (chunk.stored === null ? [] : [chunk.stored.range]))
-  return decodeRowGroup(task, await readRanges(source, ranges))
+  return decodeRowGroup(task, await readRanges(source, rangesOf(task)))
+}
+
+/** Where the chunks of a task lie. */
+export function rangesOf({ chunks }: RowGroupTask): FileRange[] {
+  return chunks.flatMap(({ stored }) => (stored === null ? [] : [stored.range]))
 }
 
 /** Bytes that cover the ranges, near ones read together, in the memory where the store can; `cutRange` finds a range in them. */

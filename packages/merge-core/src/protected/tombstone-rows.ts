@@ -12,7 +12,7 @@ import { columnOf } from '../columns/values.ts'
 import { DamagedObjectError } from '../errors.ts'
 import { invariant } from '../invariant.ts'
 import { type KeyRange, keyRangesOf } from '../parquet/key-ranges.ts'
-import { type ChunkTask, decodeChunk, planRowGroup, readRanges } from '../parquet/read-row-group.ts'
+import { type ChunkTask, decodeChunk, planRowGroup, rangesOf, readRanges } from '../parquet/read-row-group.ts'
 import type { Field, PrimitiveType } from '../primitive-type.ts'
 import { keyColumns } from './key-columns.ts'
 import type { OpenStateFile } from './state-file.ts'
@@ -79,10 +79,7 @@ export async function readTombstoneGroup(
   keyFields: readonly Field[],
 ): Promise<TombstoneGroup> {
   const task = planRowGroup(footer, group, tombstoneFields(keyFields))
-  const read = await readRanges(
-    source,
-    task.chunks.flatMap(({ stored }) => (stored === null ? [] : [stored.range])),
-  )
+  const read = await readRanges(source, rangesOf(task))
   const decode = (chunk: ChunkTask) => decodeChunk(task, chunk, read)
   const keyColumns = task.chunks.slice(0, keyFields.length).map(decode)
   return {

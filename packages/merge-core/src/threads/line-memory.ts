@@ -15,6 +15,11 @@ const SLAB_BYTES = 64 * 1024 * 1024
 /** That of the widest value. */
 const ALIGNMENT = 8
 
+/** So many bytes and those up to where the next value may begin. */
+export function alignedBytes(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+}
+
 export function lineMemory(): LineMemory {
   const slabs: SharedArrayBuffer[] = []
   let slab = 0
@@ -27,7 +32,7 @@ export function lineMemory(): LineMemory {
       }
       if (slab === slabs.length) slabs.push(new SharedArrayBuffer(Math.max(SLAB_BYTES, bytes)))
       const taken = new Uint8Array(slabs[slab]!, used, bytes)
-      used += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+      used += alignedBytes(bytes)
       return taken
     },
     release() {

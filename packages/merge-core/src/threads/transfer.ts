@@ -3,10 +3,10 @@
 // Typed arrays are moved: a view that is part of a larger buffer would take all of it along, and leave its neighbours without theirs,
 // so it is copied out first. What many tasks read, landing objects, is put into shared memory once and goes along for nothing.
 
+import { alignedBytes } from './line-memory.ts'
+
 /** Smaller buffers are cheaper to copy than to move. */
 const SMALL_BYTES = 4096
-/** That of the widest typed array. */
-const ALIGNMENT = 8
 
 type View = Uint8Array<ArrayBufferLike>
 
@@ -26,14 +26,14 @@ export function movable<T>(value: T): { readonly value: T; readonly transferList
 export async function shared<T>(value: T, take: (bytes: number) => View | Promise<View>): Promise<T> {
   let bytes = 0
   withViews(value, (view) => {
-    bytes += alignedBytes(view)
+    bytes += alignedBytes(view.byteLength)
     return view
   })
   const { buffer, byteOffset } = await take(bytes)
   let at = byteOffset
   return withViews(value, (view) => {
     const copy = copyAt(buffer, at, view)
-    at += alignedBytes(view)
+    at += alignedBytes(view.byteLength)
     return copy
   }) as T
 }
@@ -50,10 +50,6 @@ function withViews(value: unknown, replace: (view: View) => View): unknown {
 /** `slice` of a Buffer would share its memory. */
 function copyOf(view: View): View {
   return view instanceof Buffer ? new Uint8Array(view) : view.slice()
-}
-
-function alignedBytes({ byteLength }: View): number {
-  return Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT
 }
 
 function copyAt(memory: ArrayBufferLike, at: number, view: View): View {

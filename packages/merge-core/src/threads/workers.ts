@@ -71,8 +71,8 @@ export async function readSharedRun(store: SharingReader, task: ReadRunTask): Pr
   return sharedLines(await readRunLines(store, task), store.takeMemory)
 }
 
-/** Of the other columns concatLines makes those that are read. */
-async function sharedLines(lines: LandedLines, take: TaskStore['takeMemory']): Promise<LandedLines> {
+/** The lines with what tasks read in shared memory. Of the other columns concatLines makes those that are read. */
+export async function sharedLines(lines: LandedLines, take: Parameters<typeof shared>[1]): Promise<LandedLines> {
   const { lineNumber, versions, item, columns } = lines
   return { ...lines, ...(await shared({ lineNumber, versions, item, columns }, take)) }
 }
