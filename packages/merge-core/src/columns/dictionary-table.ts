@@ -4,7 +4,7 @@
 // it is copied only when a first value is added.
 
 import { invariant } from '../invariant.ts'
-import { type Column, type DictionaryColumn, isPresent, type PlainColumn, type Validity } from './column.ts'
+import { type Column, isPresent, type PlainColumn, type Validity } from './column.ts'
 import { hashBytes } from './hash-bytes.ts'
 import { columnOverBytes } from './lanes.ts'
 
@@ -41,57 +41,52 @@ export function dictionaryTable(base: PlainColumn, addedMax: number): Dictionary
   return table
 }
 
-/**
- * A function that writes into `indices` the value numbers of rows [start, end) of `column`, 0 for a null, and adds the values that
- * the table lacks. It answers false, with `indices` incomplete, where more would have to be added than the table takes.
- */
-export function rowIndexer(
-  table: DictionaryTable,
-  column: Column,
-): (start: number, end: number, indices: Uint32Array) => boolean {
-  if (column.kind !== 'dictionary') {
-    const source = valueBytes(column)
-    return (start, end, indices) => indexValues(table, source, column.validity, start, end, indices)
-  }
-  const numbers = new Int32Array(column.dictionary.rows).fill(-1)
-  return (start, end, indices) => renumber(table, column, numbers, start, end, indices)
+/** Rows of a column whose values are to be found in a table. */
+export interface IndexedRows {
+  readonly table: DictionaryTable
+  readonly validity: Validity
+  /** The column's values, or those of its own dictionary. */
+  readonly source: ValueBytes
+  /** Which value of its own dictionary each row holds, and what these are called in the table: −1 where nobody asked. */
+  readonly own: { readonly indices: Uint32Array; readonly numbers: Int32Array } | null
 }
 
-function indexValues(
-  table: DictionaryTable,
-  source: ValueBytes,
-  validity: Validity,
+export function indexedRows(table: DictionaryTable, column: Column): IndexedRows {
+  const { validity } = column
+  if (column.kind !== 'dictionary') return { table, validity, source: valueBytes(column), own: null }
+  const { indices, dictionary } = column
+  const own = { indices, numbers: new Int32Array(dictionary.rows).fill(-1) }
+  return { table, validity, source: valueBytes(dictionary), own }
+}
+
+/**
+ * Writes into `indices` the value numbers of rows [start, end), 0 for a null, and adds the values that the table lacks. Answers false, with
+ * `indices` incomplete, where more would have to be added than the table takes.
+ */
+export function indexRows(
+  { table, validity, source, own }: IndexedRows,
   start: number,
   end: number,
   indices: Uint32Array,
 ): boolean {
   for (let row = start; row < end; row++) {
     if (!isPresent(validity, row)) continue
-    const value = findOrAdd(table, source, row)
+    const value = own === null ? findOrAdd(table, source, row) : numberOf(table, source, own, row)
     if (value < 0) return false
     indices[row] = value
   }
   return true
 }
 
-/** `numbers`: what the values of the column's own dictionary are called in the table, −1 where nobody asked. */
-function renumber(
+function numberOf(
   table: DictionaryTable,
-  column: DictionaryColumn,
-  numbers: Int32Array,
-  start: number,
-  end: number,
-  indices: Uint32Array,
-): boolean {
-  const source = valueBytes(column.dictionary)
-  for (let row = start; row < end; row++) {
-    if (!isPresent(column.validity, row)) continue
-    const own = column.indices[row]!
-    if (numbers[own] === -1) numbers[own] = findOrAdd(table, source, own)
-    if (numbers[own]! < 0) return false
-    indices[row] = numbers[own]!
-  }
-  return true
+  source: ValueBytes,
+  { indices, numbers }: NonNullable<IndexedRows['own']>,
+  row: number,
+): number {
+  const own = indices[row]!
+  if (numbers[own] === -1) numbers[own] = findOrAdd(table, source, own)
+  return numbers[own]!
 }
 
 /** The dictionary with what was added. */

@@ -15,7 +15,7 @@ import {
   type Validity,
 } from './column.ts'
 import { nullColumn } from './constant.ts'
-import { dictionaryTable, extendedDictionary, rowIndexer } from './dictionary-table.ts'
+import { dictionaryTable, extendedDictionary, indexedRows, indexRows } from './dictionary-table.ts'
 import { columnOverLanes, type FixedWidthColumn, type Lanes, lanesOf, lanesPerRow, newLanes } from './lanes.ts'
 import { unwrittenBytes, unwrittenWords } from './memory.ts'
 import { copyBits, nullIfAllPresent, setBit, setBits, sliceValidity } from './validity.ts'
@@ -377,12 +377,12 @@ function sliceBytes(column: BytesColumn, start: number, end: number): Pick<Bytes
 /** The rows taken from the incoming side as indices into the stored dictionary, extended; null where it would grow too much. */
 function indexIncoming(dictionary: PlainColumn, incoming: Column, selection: Selection): DictionaryColumn | null {
   const table = dictionaryTable(dictionary, addedValuesMax(dictionary))
-  const indexRun = rowIndexer(table, incoming)
+  const rows = indexedRows(table, incoming)
   const indices = new Uint32Array(incoming.rows)
   const { incomingRow } = movesOf(selection)
   if (incomingRow.length === incoming.rows) {
-    if (!indexRun(0, incoming.rows, indices)) return null
-  } else for (const row of incomingRow) if (!indexRun(row, row + 1, indices)) return null
+    if (!indexRows(rows, 0, incoming.rows, indices)) return null
+  } else for (const row of incomingRow) if (!indexRows(rows, row, row + 1, indices)) return null
   return {
     kind: 'dictionary',
     rows: incoming.rows,
@@ -403,7 +403,7 @@ function withOneDictionary(columns: readonly Column[]): DictionaryColumn[] | nul
   const indexed: Uint32Array[] = []
   for (const column of columns) {
     const indices = column === first ? first.indices : new Uint32Array(column.rows)
-    if (column !== first && !rowIndexer(table, column)(0, column.rows, indices)) return null
+    if (column !== first && !indexRows(indexedRows(table, column), 0, column.rows, indices)) return null
     indexed.push(indices)
   }
   const extended = extendedDictionary(table)

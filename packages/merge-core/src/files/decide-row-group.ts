@@ -5,6 +5,7 @@ import { encodeKeys, keyText } from '../change/key-order.ts'
 import { encodeVersions } from '../change/version.ts'
 import { type Column, isPresent } from '../columns/column.ts'
 import { type Selection, STORED, sliceRows, takeRows } from '../columns/gather.ts'
+import type { ColumnMemory } from '../columns/memory.ts'
 import { setBit } from '../columns/validity.ts'
 import { valueAt } from '../columns/values.ts'
 import { DamagedObjectError } from '../errors.ts'
@@ -36,25 +37,32 @@ export interface DecidedRowGroup extends Piece {
 
 export const NOTHING_DECODED: ReadonlyMap<number, Column> = new Map()
 
-/** @param keyColumns of the row group; null where no change is routed to it */
+/** The key columns of a row group, and the memory that they lie in. */
+export interface KeysInMemory {
+  readonly columns: readonly Column[]
+  readonly memory: ColumnMemory
+}
+
+/** @param stored null where no change is routed to the row group; what is decoded for the decision lies in its memory, too */
 export async function decideRowGroup(
   context: MergeContext,
   file: OpenFile,
   place: PlacedRowGroup,
-  keyColumns: readonly Column[] | null,
+  stored: KeysInMemory | null,
   changes: IncomingChanges,
   from: number,
   to: number,
   outcomes: Uint8Array,
 ): Promise<DecidedRowGroup> {
   const untouched = { place, rows: place.rows, changed: false, selected: null, keys: null, decoded: NOTHING_DECODED }
-  if (keyColumns === null) return untouched
+  if (stored === null) return untouched
+  const { columns: keyColumns, memory } = stored
   const keyFields = keyFieldsOf(context)
   const keys = storedKeys(keyColumns, keyFields)
   checkAscending(file, place, keys, keyFields)
   const found = findRows(keys, changes.keys, from, to)
   const matched = Uint32Array.from(found.filter((row) => row >= 0))
-  const versionColumns = matched.length === 0 ? NOTHING_DECODED : await readVersions(context, file, place.group)
+  const versionColumns = matched.length === 0 ? NOTHING_DECODED : await readVersions(context, file, place.group, memory)
   const versions = matched.length === 0 ? NO_STRINGS : versionsOf(context, versionColumns, matched)
   const expired = expiredValues(context, versionColumns.get(context.expiredColumn), matched)
   const selected = selectRows(place.rows, found, versions, expired, changes, from, to, outcomes)
@@ -109,12 +117,17 @@ function storedKeys(columns: readonly Column[], keyFields: readonly Field[]): St
 }
 
 /** The columns that say how new a row is and whether it is marked as expired. */
-async function readVersions(context: MergeContext, file: OpenFile, group: number): Promise<Map<number, Column>> {
+async function readVersions(
+  context: MergeContext,
+  file: OpenFile,
+  group: number,
+  memory: ColumnMemory,
+): Promise<Map<number, Column>> {
   const positions = [context.streamColumn, context.sequenceColumn]
   if (context.expiredColumn >= 0) positions.push(context.expiredColumn)
   if (context.overruled !== undefined) positions.push(context.overruled.column)
   const fields = positions.map((position) => context.fields[position]!)
-  const columns = await readColumns(file, group, fields)
+  const columns = await readColumns(file, group, fields, memory)
   return new Map(positions.map((position, i) => [position, columns[i]!]))
 }
 

@@ -16,6 +16,7 @@ import type { Column } from '../columns/column.ts'
 import { columnBytes } from '../columns/column-bytes.ts'
 import { nullColumn } from '../columns/constant.ts'
 import { concat, takeRows } from '../columns/gather.ts'
+import { type ColumnMemory, freeColumnMemory, takeColumnMemory } from '../columns/memory.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
 import { freeMemories, takeMemories } from '../parquet/group-memory.ts'
@@ -25,6 +26,7 @@ import {
   decideRowGroup,
   expiredValues,
   insertAll,
+  type KeysInMemory,
   NOTHING_DECODED,
   type PlacedRowGroup,
   standingVersions,
@@ -93,12 +95,21 @@ async function mergeOrdered(
   const outcomes = new Uint8Array(changes.count)
   const decided: DecidedRowGroup[] = []
   let decodedBytes = 0
-  const keysOf = async ({ place, from, to }: RoutedChanges) =>
-    from === to ? null : readColumns(files[place.file]!, place.group, keyFieldsOf(context))
+  /** Of what is decoded and kept. */
+  const memories: ColumnMemory[] = []
+  const keysOf = async ({ place, from, to }: RoutedChanges): Promise<KeysInMemory | null> => {
+    if (from === to) return null
+    const memory = takeColumnMemory()
+    return { columns: await readColumns(files[place.file]!, place.group, keyFieldsOf(context), memory), memory }
+  }
   for await (const [{ place, from, to }, keys] of readAhead(routed(placed, changes), keysOf)) {
     const piece = await decideRowGroup(context, files[place.file]!, place, keys, changes, from, to, outcomes)
     decodedBytes += [...piece.decoded.values()].reduce((sum, column) => sum + columnBytes(column), 0)
-    decided.push(decodedBytes <= DECODED_BYTES_MAX ? piece : { ...piece, decoded: NOTHING_DECODED })
+    const isKept = piece.decoded.size > 0 && decodedBytes <= DECODED_BYTES_MAX
+    decided.push(isKept ? piece : { ...piece, decoded: NOTHING_DECODED })
+    if (keys === null) continue
+    if (isKept) memories.push(keys.memory)
+    else freeColumnMemory(keys.memory)
   }
   if (placed.length === 0) decided.push(insertAll(changes, outcomes))
 
@@ -110,6 +121,8 @@ async function mergeOrdered(
     const keepsGroups = units.some((unit) => keptAlone(files, unit, writer) !== null)
     await writer.writeSequence(sequence.rows, keepsGroups, groupsOf(context, files, units, changes, writer))
   }
+  // Where the work breaks off they are left to the collector.
+  for (const memory of memories) freeColumnMemory(memory)
   return { removed, added: writer.added, outcomes, ...writer.counts }
 }
 

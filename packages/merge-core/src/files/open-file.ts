@@ -2,6 +2,7 @@
 
 import type { Column } from '../columns/column.ts'
 import { constantColumn } from '../columns/constant.ts'
+import type { ColumnMemory } from '../columns/memory.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { DataFile } from '../iceberg/manifest.ts'
 import type { PartitionValue } from '../iceberg/transform.ts'
@@ -124,13 +125,20 @@ export async function readChunks(
 /**
  * The columns of `fields` of a row group, in that order. Files of Hive tables lack the columns that they are partitioned by: they are
  * of the partition's value (Iceberg table spec, "Column Projection").
+ *
+ * @param memory where the columns are to lie; by default in buffers of their own
  */
-export async function readColumns(file: OpenFile, group: number, fields: readonly Field[]): Promise<Column[]> {
+export async function readColumns(
+  file: OpenFile,
+  group: number,
+  fields: readonly Field[],
+  memory?: ColumnMemory,
+): Promise<Column[]> {
   const { source, footer, stored } = file
   const isConstant = (field: Field) =>
     stored.constants.has(field.id) && bindField(footer, { ...field, required: false }, stored.names) === null
   const inFile = fields.filter((field) => !isConstant(field))
-  const columns = await readRowGroup(source, footer, group, inFile, stored.names)
+  const columns = await readRowGroup(source, footer, group, inFile, stored.names, memory)
   if (inFile.length === fields.length) return columns
   const { numRows } = footer.rowGroups[group]!
   const read = columns.values()

@@ -14,6 +14,9 @@ import { INCOMING, type Selection } from '../columns/gather.ts'
 import { beginColumn, endColumns } from '../columns/memory.ts'
 import { invariant } from '../invariant.ts'
 import type { KeptRowGroup } from '../parquet/assemble-file.ts'
+import type { MovedRows } from '../parquet/encode/carried-bounds.ts'
+import type { PageRows } from '../parquet/encode/cut-pages.ts'
+import { boundsOfPages } from '../parquet/encode/spliced-bounds.ts'
 import type { RowGroup } from '../parquet/footer.ts'
 import type { GroupMemory } from '../parquet/group-memory.ts'
 import type { KeptChunk } from '../parquet/move-chunk.ts'
@@ -32,6 +35,7 @@ import type { ChunkSource } from '../parquet/write-row-group.ts'
 import { selectedColumn } from './apply-selection.ts'
 import type { IncomingChanges } from './incoming.ts'
 import type { MergeContext } from './merge-context.ts'
+import { movedRows } from './moved-rows.ts'
 import { type OpenFile, readChunks, readColumns, readPageIndexes } from './open-file.ts'
 import { type PagePlan, planPages } from './plan-pages.ts'
 import { holdSameValues } from './same-values.ts'
@@ -69,6 +73,7 @@ function* eachColumn(
   invariant(selected.selection !== null, 'a row group is rewritten where a change applies')
   const replaced = selected.inPlace ? replacedRows(selected.selection) : null
   const planOf = planner(selected.selection)
+  const movedOf = mover(selected.selection)
   const isMostlyStored = rowsTaken(selected.selection) <= selected.selection.rows * TAKEN_PART_MAX
   // Other row groups read them too, so they may not lie in the memory of a column.
   const incoming = changes.columns
@@ -83,7 +88,7 @@ function* eachColumn(
       else if (replaced !== null && index < context.keyColumns) yield keptChunk(stored, chunk)
       else {
         const source = { stored, chunk, whole, incoming: incoming[index]!, gathered, isMostlyStored }
-        yield keptWhereSame(source, planOf, replaced)
+        yield keptWhereSame(source, planOf, movedOf, replaced)
       }
     }
   } finally {
@@ -163,6 +168,7 @@ function wholeOf({ stored, chunk, whole }: ColumnSource): Column {
 function keptWhereSame(
   source: ColumnSource,
   planOf: (pages: readonly ChunkPage[]) => PagePlan | null,
+  movedOf: Mover,
   replaced: ReplacedRows | null,
 ): ChunkSource {
   const { stored, chunk, whole, incoming, gathered } = source
@@ -171,7 +177,7 @@ function keptWhereSame(
   if (plan === null) {
     const column = wholeOf(source)
     const isSame = replaced !== null && holdSameValues(column, replaced.stored, incoming, replaced.incoming)
-    return isSame ? keptChunk(stored, chunk) : likeBefore(source, pages.data, gathered(column))
+    return isSame ? keptChunk(stored, chunk) : likeBefore(source, pages.data, column, movedOf)
   }
   const isOpened = new Set(plan.opened)
   checkPages(
@@ -213,13 +219,36 @@ function planner(selection: Selection): (pages: readonly ChunkPage[]) => PagePla
   }
 }
 
-/** Encoded as the stored pages are, if they are alike and most rows come from them. */
-function likeBefore({ isMostlyStored }: ColumnSource, pages: readonly ChunkPage[], column: Column): ChunkSource {
+type Mover = (stored: readonly ChunkPage[], pages: readonly PageRows[]) => readonly (MovedRows | null)[]
+
+/** As planner. */
+function mover(selection: Selection): Mover {
+  const moves = new Map<string, readonly (MovedRows | null)[]>()
+  return (stored, pages) => {
+    const cuts = [...stored.map(({ firstRow }) => firstRow), ...pages.map(({ rowEnd }) => rowEnd)].join()
+    let moved = moves.get(cuts)
+    if (moved === undefined) {
+      moved = movedRows(stored, pages, selection)
+      moves.set(cuts, moved)
+    }
+    return moved
+  }
+}
+
+/** Encoded as the stored pages are, if they are alike and most rows come from them. `whole` is the stored column. */
+function likeBefore(
+  { stored: { indexes }, chunk, gathered, isMostlyStored }: ColumnSource,
+  pages: readonly ChunkPage[],
+  whole: Column,
+  movedOf: Mover,
+): ChunkSource {
+  const column = gathered(whole)
   const encodings = new Set(pages.map(({ header }) => header.dataPageHeader?.encoding))
   const [encoding] = encodings
-  return isMostlyStored && encodings.size === 1 && encoding !== undefined
-    ? { kind: 'like before', column, encoding }
-    : column
+  if (!isMostlyStored || encodings.size !== 1 || encoding === undefined) return column
+  const bounds = boundsOfPages(indexes.columnIndexes[chunk.stored!.column]!, pages.length)
+  const earlier = bounds && { column: whole, bounds, moved: (cut: readonly PageRows[]) => movedOf(pages, cut) }
+  return { kind: 'like before', column, encoding, earlier }
 }
 
 /** Row stored[i] is replaced by incoming[i]; both ascend. */

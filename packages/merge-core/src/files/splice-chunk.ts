@@ -10,6 +10,7 @@ import { type ColumnChunk, type ColumnIndex, Encoding, PageType } from '../parqu
 import type { ChunkPage, ChunkPages } from '../parquet/read-row-group.ts'
 import type { SplicedChunk } from '../parquet/spliced-chunk.ts'
 import type { Field } from '../primitive-type.ts'
+import { movedRows } from './moved-rows.ts'
 import type { PagePlan, PageSpan } from './plan-pages.ts'
 
 /** A dictionary that grew beyond it is made anew with its column: of its entries some may stand in no row any more. */
@@ -68,7 +69,17 @@ export function splicedChunk(
       piece.kind === 'rows' ? piece : { kind: 'page', page: pages.data[piece.page]!, bounds: bounds[piece.page]! },
     ),
     column,
+    earlier: {
+      column: opened,
+      bounds: plan.opened.map((page) => bounds[page]!),
+      moved: (encoded) => movedRows(openedSpans(pages.data, plan), encoded, plan.selection),
+    },
   }
+}
+
+/** The opened pages, one behind the other. */
+function openedSpans(pages: readonly PageSpan[], { opened, openedAt }: PagePlan): PageSpan[] {
+  return opened.map((page) => ({ firstRow: openedAt[page]!, values: pages[page]!.values }))
 }
 
 /** Pages as they are written here: of version 1, all over the dictionary or none. */

@@ -14,7 +14,7 @@ import {
   zstdDecompressSync,
 } from 'node:zlib'
 import snappy from 'snappy'
-import { ownBytes, unwrittenBytes } from '../columns/memory.ts'
+import { ownBytes, unwrittenBytes, writtenBytes } from '../columns/memory.ts'
 import { decompressLz4Block } from './decode/lz4.ts'
 import { Codec, enumName } from './footer.ts'
 import { MalformedError, malformed } from './malformed.ts'
@@ -46,7 +46,7 @@ const FASTEST_ZSTD = {
   [constants.ZSTD_c_minMatch]: 6,
 }
 
-/** Compresses a page's bytes; `level` is for zstd (default 1). Uncompressed bytes come back as they are, not copied. */
+/** Compresses a page's bytes, into the memory of the column; `level` is for zstd (default 1). Uncompressed ones come back as they are. */
 export function compress(codec: CompressionCodec, bytes: Uint8Array, level = 1): Uint8Array {
   // An upper bound of what zstd and deflate make of bytes that do not compress.
   const chunkSize = Math.max(CHUNK_BYTES_MIN, bytes.length + (bytes.length >> 7) + 128)
@@ -66,14 +66,11 @@ export function compress(codec: CompressionCodec, bytes: Uint8Array, level = 1):
   }
 }
 
-/** Frames are made here and copied: most are a fraction of what they might have become. */
-let frame = new Uint8Array(0)
-
 function compressFastest(bytes: Uint8Array, bytesMax: number): Uint8Array {
-  if (frame.length < bytesMax) frame = new Uint8Array(bytesMax)
-  const frameBytes = compressFrame(bytes, frame, FASTEST_ZSTD)
-  if (frameBytes !== null) return frame.slice(0, frameBytes)
-  return zstdCompressSync(bytes, { chunkSize: bytesMax, params: FASTEST_ZSTD })
+  return (
+    writtenBytes(bytesMax, (frame) => compressFrame(bytes, frame, FASTEST_ZSTD)) ??
+    zstdCompressSync(bytes, { chunkSize: bytesMax, params: FASTEST_ZSTD })
+  )
 }
 
 /** Whether what is decompressed is kept, or read before the next page is decompressed: then all pages may share their memory. */

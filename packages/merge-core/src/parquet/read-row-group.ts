@@ -2,6 +2,7 @@
 
 import type { Column } from '../columns/column.ts'
 import { nullColumn } from '../columns/constant.ts'
+import { type ColumnMemory, inMemory } from '../columns/memory.ts'
 import { DamagedObjectError } from '../errors.ts'
 import type { Field } from '../primitive-type.ts'
 import { decodeColumnChunk } from './decode/column-chunk.ts'
@@ -59,7 +60,8 @@ const ROWS_PER_BYTE_MAX = 4096
 
 /**
  * The columns of one row group, one for each field in the order of `fields`, as columns/column.ts gives them. Binds by field id, or by
- * `names` where the file has none; a field that the file lacks is null in every row. Throws DamagedObjectError.
+ * `names` where the file has none; a field that the file lacks is null in every row. They lie in `memory`, or in buffers of their own.
+ * Throws DamagedObjectError.
  */
 export async function readRowGroup(
   source: ByteSource,
@@ -67,9 +69,11 @@ export async function readRowGroup(
   group: number,
   fields: readonly Field[],
   names?: NameMapping,
+  memory?: ColumnMemory,
 ): Promise<Column[]> {
   const task = planRowGroup(footer, group, fields, names)
-  return decodeRowGroup(task, await readRanges(source, rangesOf(task)))
+  const read = await readRanges(source, rangesOf(task))
+  return memory === undefined ? decodeRowGroup(task, read) : inMemory(memory, () => decodeRowGroup(task, read))
 }
 
 /** Where the chunks of a task lie. */

@@ -5,6 +5,7 @@
 // its dictionary, behind whose entries new ones may follow.
 
 import type { Column } from '../columns/column.ts'
+import type { EarlierPages } from './encode/carried-bounds.ts'
 import type { ColumnChunk } from './footer.ts'
 import type { ChunkPage } from './read-row-group.ts'
 
@@ -19,6 +20,8 @@ export interface SplicedChunk {
   readonly pieces: readonly SplicedPiece[]
   /** The rows of all pieces to encode; a dictionary column, over the stored entries and what follows them, where there is a dictionary. */
   readonly column: Column
+  /** The pages that most of them lay in. */
+  readonly earlier: EarlierPages
 }
 
 export type SplicedPiece =

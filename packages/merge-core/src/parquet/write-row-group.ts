@@ -15,7 +15,8 @@ import type { Column, PlainColumn } from '../columns/column.ts'
 import { kindOf } from '../columns/kind-of-type.ts'
 import { invariant } from '../invariant.ts'
 import type { Field } from '../primitive-type.ts'
-import { chooseEncoding, chooseWithoutDictionary, overWholeDictionary } from './encode/choose-encoding.ts'
+import { carriedBounds, type EarlierPages } from './encode/carried-bounds.ts'
+import { chooseEncoding, chooseWithoutDictionary, overWholeDictionary, type Values } from './encode/choose-encoding.ts'
 import { chunkBounds, chunkStatistics, columnIndexOf } from './encode/chunk-bounds.ts'
 import { cutPages, cutStretches, PAGE_ROWS, type PageRows } from './encode/cut-pages.ts'
 import { beginGroup, encodePages, type StoredPages, storeChunk, storePages, storeSplicedPages } from './encode/pages.ts'
@@ -79,6 +80,8 @@ export interface ValuesLikeBefore {
   readonly kind: 'like before'
   readonly column: Column
   readonly encoding: number
+  /** Null where nothing is known of their bounds. */
+  readonly earlier: EarlierPages | null
 }
 
 /**
@@ -132,8 +135,7 @@ function placeChunk(
 ): PlacedChunk {
   if (source.kind === 'kept') return placeKept(field, source, at)
   if (source.kind === 'spliced') return encodeSpliced(field, source, position, at, options)
-  if (source.kind === 'like before') return encodeChunk(field, source.column, source.encoding, position, at, options)
-  return encodeChunk(field, source, null, position, at, options)
+  return encodeChunk(field, source, position, at, options)
 }
 
 function sortingColumns(keyColumns: number): RowGroup['sortingColumns'] {
@@ -211,32 +213,54 @@ function placeKept(field: Field, { bytes, chunk, columnIndex, offsetIndex }: Kep
 
 function encodeChunk(
   field: Field,
-  column: Column,
-  before: number | null,
+  source: Column | ValuesLikeBefore,
   position: number,
   at: number,
   options: WriteOptions,
 ): PlacedChunk {
-  const isKey = position < options.keyColumns
+  const { column, encoding, earlier } =
+    source.kind === 'like before' ? source : { column: source, encoding: null, earlier: null }
   const present = narrowed(field, presentRows(column))
   const pages = cutPages(present, column.rows, column.validity, options.pageRows ?? PAGE_ROWS)
-  const values = chooseEncoding(present, before)
+  const values = chooseEncoding(present, encoding)
   const raw = encodePages(values, field.required ? 'no levels' : column.validity, pages)
   const stored = storePages(raw, values, pages, at, options)
-  const bounds = chunkBounds(field, values, pages, isKey && position === 0)
-  const statistics = chunkStatistics(field, values, bounds, column.rows - present.rows, isKey)
+  const { statistics, columnIndex } = boundsOf(field, column, values, pages, earlier, position, options)
   return {
     chunk: chunkEntry(field, column.rows, stored, at, statistics),
     end: stored.end,
     encodedBytes: stored.end - at,
-    columnIndex: columnIndexOf(field, values, pages, bounds, isKey),
+    columnIndex,
     offsetIndex: { pageLocations: stored.locations },
+  }
+}
+
+/** `values` are the present rows of `column`. */
+function boundsOf(
+  field: Field,
+  column: Column,
+  values: Values,
+  pages: readonly PageRows[],
+  earlier: EarlierPages | null,
+  position: number,
+  { keyColumns }: WriteOptions,
+): { statistics: Statistics; columnIndex: ColumnIndex | null } {
+  const isKey = position < keyColumns
+  const carried = isKey || earlier === null ? null : carriedBounds(field, column, values, pages, earlier)
+  if (carried !== null) {
+    const statistics = splicedStatistics(field, carried, { nullCount: 0 }, true, isKey)
+    return { statistics, columnIndex: splicedIndex(field, carried) }
+  }
+  const bounds = chunkBounds(field, values, pages, isKey && position === 0)
+  return {
+    statistics: chunkStatistics(field, values, bounds, column.rows - values.column.rows, isKey),
+    columnIndex: columnIndexOf(field, values, pages, bounds, isKey),
   }
 }
 
 function encodeSpliced(
   field: Field,
-  { rows, chunk, dictionary, pieces, column }: SplicedChunk,
+  { rows, chunk, dictionary, pieces, column, earlier }: SplicedChunk,
   position: number,
   at: number,
   options: WriteOptions,
@@ -260,9 +284,8 @@ function encodeSpliced(
   )
   const beside = { codec: chunk.metaData!.codec, dictionary, sequence }
   const stored = storeSplicedPages(raw, values, pages, beside, at, options)
-  const bounds = chunkBounds(field, values, pages, isKey && position === 0)
-  const index = boundsOfPages(columnIndexOf(field, values, pages, bounds, isKey), pages.length)
-  const statistics = chunkStatistics(field, values, bounds, column.rows - present.rows, isKey)
+  const { statistics, columnIndex } = boundsOf(field, column, values, pages, earlier, position, options)
+  const index = boundsOfPages(columnIndex, pages.length)
   const kept = pieces.flatMap((piece) => (piece.kind === 'page' ? [piece.bounds] : []))
   const all =
     index &&

@@ -6,7 +6,7 @@ import { encodeKeys } from '../change/key-order.ts'
 import { EXPIRED, MOVED, REMOVED, type Tombstones } from '../change/tombstone.ts'
 import { encodeVersions, versionColumns } from '../change/version.ts'
 import type { Column } from '../columns/column.ts'
-import { dictionaryTable, rowIndexer } from '../columns/dictionary-table.ts'
+import { dictionaryTable, indexedRows, indexRows } from '../columns/dictionary-table.ts'
 import { expandDictionary } from '../columns/gather.ts'
 import { columnOf } from '../columns/values.ts'
 import { DamagedObjectError } from '../errors.ts'
@@ -137,7 +137,7 @@ function kindColumn(kind: Uint8Array): Column {
 
 function kindsOf(column: Column, path: string): Uint8Array {
   const indices = new Uint32Array(column.rows)
-  const isKnown = rowIndexer(dictionaryTable(KIND_NAMES, 0), column)(0, column.rows, indices)
+  const isKnown = indexRows(indexedRows(dictionaryTable(KIND_NAMES, 0), column), 0, column.rows, indices)
   if (!isKnown)
     throw new DamagedObjectError(path, 'a tombstone of a kind that this version does not know; use a later one')
   return Uint8Array.from(indices, (index) => KINDS[index]!)

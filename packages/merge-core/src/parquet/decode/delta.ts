@@ -4,6 +4,7 @@
 // halves only.
 
 import { isPresent } from '../../columns/column.ts'
+import { unwrittenWords } from '../../columns/memory.ts'
 import { malformed } from '../malformed.ts'
 import { unpackBits } from './bit-packed.ts'
 import { type ByteArrays, reserveBytes } from './byte-arrays.ts'
@@ -175,7 +176,7 @@ function decodeLengths(
   end: number,
   count: number,
 ): { lengths: Uint32Array; end: number; sum: number } {
-  const lengths = new Uint32Array(count)
+  const lengths = unwrittenWords(count)
   const next = decodeDelta(bytes, start, end, count, false, lengths, 0)
   let sum = 0
   for (let i = 0; i < count; i++) {

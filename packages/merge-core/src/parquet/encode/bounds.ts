@@ -119,20 +119,24 @@ function boundsOfFloats(
   return { min, max }
 }
 
-/** Bounds share a prefix, and most values share it too: it is compared once for both, and the word after it tells most of the rest. */
+/**
+ * Bounds share a prefix, and most values share it too: it is compared once for both, and the word after it tells most of the rest. The
+ * first and the last row are the bounds to begin with, as they stay where rows ascend.
+ */
 function boundsOfBytes(column: BytesColumn, rows: Uint32Array, from: number, to: number): BoundRows {
   const { starts } = column
   const bytes = viewOf(column.bytes)
-  let min = rows[from]!
-  let max = min
+  const descends = compareRows(column, false, rows[from]!, rows[to - 1]!) > 0
+  let min = rows[descends ? to - 1 : from]!
+  let max = rows[descends ? from : to - 1]!
   let minStart = starts[min]! + 4
   let minEnd = starts[min + 1]!
-  let maxStart = minStart
-  let maxEnd = minEnd
-  let prefix = minEnd - minStart
-  let minWord = 0
-  let maxWord = 0
-  for (let at = from + 1; at < to; at++) {
+  let maxStart = starts[max]! + 4
+  let maxEnd = starts[max + 1]!
+  let prefix = sharedPrefix(bytes, minStart, maxStart, Math.min(minEnd - minStart, maxEnd - maxStart))
+  let minWord = wordAt(bytes, minStart + prefix, minEnd)
+  let maxWord = wordAt(bytes, maxStart + prefix, maxEnd)
+  for (let at = from + 1; at < to - 1; at++) {
     const row = rows[at]!
     const start = starts[row]! + 4
     const end = starts[row + 1]!

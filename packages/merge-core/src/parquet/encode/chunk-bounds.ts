@@ -110,19 +110,28 @@ function scanned(values: Values, isDecimal: boolean): BoundsOf {
 /** Looks at each entry that occurs once, however many rows name it. A page that has both bounds of the dictionary has its bounds. */
 function scannedEntries({ indices, dictionary }: DictionaryColumn, isDecimal: boolean): BoundsOf {
   const isUsed = new Uint8Array(dictionary.rows)
-  const entries = new Uint32Array(dictionary.rows)
   const whole = boundRows(dictionary, isDecimal, everyRowTo(dictionary.rows), 0, dictionary.rows)
   return (start, end) => {
-    isUsed.fill(0)
-    for (let row = start; row < end; row++) isUsed[indices[row]!] = 1
+    markUsed(indices, start, end, isUsed)
     if (whole !== null && isUsed[whole.min] === 1 && isUsed[whole.max] === 1) return whole
-    let used = 0
-    for (let entry = 0; entry < isUsed.length; entry++) {
-      entries[used] = entry
-      used += isUsed[entry]!
-    }
-    return boundRows(dictionary, isDecimal, entries, 0, used) ?? 'nan'
+    const entries = usedEntries(isUsed)
+    return boundRows(dictionary, isDecimal, entries, 0, entries.length) ?? 'nan'
   }
+}
+
+function markUsed(indices: Uint32Array, start: number, end: number, isUsed: Uint8Array): void {
+  isUsed.fill(0)
+  for (let row = start; row < end; row++) isUsed[indices[row]!] = 1
+}
+
+function usedEntries(isUsed: Uint8Array): Uint32Array {
+  const entries = new Uint32Array(isUsed.length)
+  let used = 0
+  for (let entry = 0; entry < isUsed.length; entry++) {
+    entries[used] = entry
+    used += isUsed[entry]!
+  }
+  return entries.subarray(0, used)
 }
 
 /** 0, 1, 2 …, kept between chunks. */
@@ -160,7 +169,7 @@ interface WrittenBound {
 }
 
 /** `max` is null where no short bytes lie above it. */
-function writtenBounds(
+export function writtenBounds(
   field: Field,
   column: PlainColumn,
   bounds: BoundRows,
