@@ -378,7 +378,7 @@ function sliceBytes(column: BytesColumn, start: number, end: number): Pick<Bytes
 function indexIncoming(dictionary: PlainColumn, incoming: Column, selection: Selection): DictionaryColumn | null {
   const table = dictionaryTable(dictionary, addedValuesMax(dictionary))
   const rows = indexedRows(table, incoming)
-  const indices = new Uint32Array(incoming.rows)
+  const indices = unwrittenWords(incoming.rows).fill(0)
   const { incomingRow } = movesOf(selection)
   if (incomingRow.length === incoming.rows) {
     if (!indexRows(rows, 0, incoming.rows, indices)) return null

@@ -6,6 +6,7 @@
 import type { DictionaryColumn, PlainColumn } from '../../columns/column.ts'
 import { takeRows } from '../../columns/gather.ts'
 import { hashBytes, mix } from '../../columns/hash-bytes.ts'
+import { unwrittenWords } from '../../columns/memory.ts'
 import { rowBytes } from './plain.ts'
 
 /** Not of booleans: two values need no dictionary. */
@@ -80,7 +81,7 @@ export function dropUnusedEntries(column: DictionaryColumn): DictionaryColumn {
     kept[entries++] = entry
   }
   if (entries === dictionary.rows) return column
-  const moved = new Uint32Array(rows)
+  const moved = unwrittenWords(rows)
   for (let row = 0; row < rows; row++) moved[row] = newIndex[indices[row]!]!
   return { ...column, indices: moved, dictionary: takeRows(dictionary, kept.subarray(0, entries)) as PlainColumn }
 }
