@@ -150,13 +150,19 @@ export function taskChanges(
   from: number,
   to: number,
 ): TaskChanges {
-  const line = changes.line.subarray(from, to)
+  const object = new Uint32Array(to - from)
+  const row = new Uint32Array(to - from)
+  for (let change = from; change < to; change++) {
+    const line = changes.line[change]!
+    object[change - from] = lines.object[line]!
+    row[change - from] = lines.row[line]!
+  }
   return {
     objects: lines.objects,
     definition,
     operation: changes.operation.slice(from, to),
-    object: line.map((each) => lines.object[each]!),
-    row: line.map((each) => lines.row[each]!),
+    object,
+    row,
     expiryVersions: sliceStrings(expiryVersions, from, to),
     expiryMicros: expiryMicros.slice(from, to),
   }

@@ -39,17 +39,18 @@ export function taskIdentity(
 
 /** Where lines come from: the number of their source in `sources` and their place in it, one after the other. */
 function originsOf({ lines, landing }: GroupedBatch, of: Uint32Array) {
-  const numberOf = new Map<number, number>()
+  const numbers = new Int32Array(lines.objects.length).fill(-1)
+  const objects: number[] = []
   const origins = new Uint32Array(2 * of.length)
-  for (const [i, line] of of.entries()) {
+  for (let i = 0; i < of.length; i++) {
+    const line = of[i]!
     const object = lines.object[line]!
-    const number = numberOf.get(object) ?? numberOf.size
-    numberOf.set(object, number)
-    origins[2 * i] = number
+    if (numbers[object] === -1) numbers[object] = objects.push(object) - 1
+    origins[2 * i] = numbers[object]!
     origins[2 * i + 1] = lines.row[line]!
   }
   // Lines of a backfill come from no landing object. Their results are known in their process alone, by the order of their sources.
-  const sources = Array.from(numberOf.keys(), (object) =>
+  const sources = objects.map((object) =>
     landing[object] === undefined ? object : [landing[object].object.path, landing[object].etag],
   )
   return { sources, origins }

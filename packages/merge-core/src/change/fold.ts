@@ -175,7 +175,7 @@ export function fold(
 
   function foldKey(group: number, members: readonly number[]): void {
     const removal = lastOf(members, leavesTombstone)
-    const expiry = lastOf(members, (line) => lines.operation[line] === EXPIRE)
+    const expiry = lastOf(members, isExpiry)
     const raisesRemoval = removal !== null && compareVersion(lines, removal, standing.removalVersions, group) > 0
     const raisesExpiry = expiry !== null && compareVersion(lines, expiry, standing.expiredVersions, group) > 0
     if (raisesRemoval) tombstoneLines.push(removal)
@@ -234,6 +234,10 @@ export function fold(
     return kind === REMOVED ? order <= 0 : order < 0
   }
 
+  function isExpiry(line: number): boolean {
+    return lines.operation[line] === EXPIRE
+  }
+
   function leavesTombstone(line: number): boolean {
     if (lines.operation[line] === REMOVE) return !isBelowWatermark(lines.at[line]!, limits.watermark)
     return lines.operation[line] === PUT && isMove(lines, line)
@@ -274,7 +278,8 @@ function compareTuples(partitions: Lines['partitions'], a: number, b: number): n
 }
 
 function lastOf(lines: readonly number[], wanted: (line: number) => boolean): number | null {
-  return lines.findLast(wanted) ?? null
+  for (let i = lines.length - 1; i >= 0; i--) if (wanted(lines[i]!)) return lines[i]!
+  return null
 }
 
 function hasVersion(versions: ByteStrings, index: number): boolean {

@@ -1,6 +1,6 @@
 // Whether two rows hold the same values.
 
-import { type Column, isPresent } from './column.ts'
+import { type BytesColumn, type Column, isPresent } from './column.ts'
 import { lanesOf, lanesPerRow } from './lanes.ts'
 
 /** Numbers are the same where their bit patterns are. The columns have one layout, column by column. */
@@ -14,17 +14,20 @@ export function equalValues(a: Column, i: number, b: Column, j: number): boolean
   if (!present) return true
   if (a.kind === 'dictionary') return equalValues(a.dictionary, a.indices[i]!, b, j)
   if (b.kind === 'dictionary') return equalValues(a, i, b.dictionary, b.indices[j]!)
-  if (a.kind === 'bytes') {
-    if (b.kind !== 'bytes') return false
-    return (
-      Buffer.compare(
-        a.bytes.subarray(a.starts[i]!, a.starts[i + 1]!),
-        b.bytes.subarray(b.starts[j]!, b.starts[j + 1]!),
-      ) === 0
-    )
-  }
+  if (a.kind === 'bytes') return b.kind === 'bytes' && equalBytes(a, i, b, j)
   if (a.kind !== b.kind) return false
-  const [perRow, one, other] = [lanesPerRow(a), lanesOf(a), lanesOf(b)]
+  const perRow = lanesPerRow(a)
+  const one = lanesOf(a)
+  const other = lanesOf(b)
   for (let lane = 0; lane < perRow; lane++) if (one[i * perRow + lane] !== other[j * perRow + lane]) return false
+  return true
+}
+
+function equalBytes(a: BytesColumn, i: number, b: BytesColumn, j: number): boolean {
+  const start = a.starts[i]!
+  const length = a.starts[i + 1]! - start
+  const otherStart = b.starts[j]!
+  if (b.starts[j + 1]! - otherStart !== length) return false
+  for (let byte = 0; byte < length; byte++) if (a.bytes[start + byte] !== b.bytes[otherStart + byte]) return false
   return true
 }

@@ -243,6 +243,10 @@ function slices(bytes: Uint8Array, pairs: Uint32Array): ByteStrings {
   const starts = new Uint32Array(count + 1)
   for (let i = 0; i < count; i++) starts[i + 1] = starts[i]! + pairs[2 * i + 1]! - pairs[2 * i]!
   const out = new Uint8Array(starts[count]!)
-  for (let i = 0; i < count; i++) out.set(bytes.subarray(pairs[2 * i]!, pairs[2 * i + 1]!), starts[i]!)
+  for (let i = 0; i < count; i++) {
+    const start = pairs[2 * i]!
+    const end = pairs[2 * i + 1]!
+    if (start < end) out.set(bytes.subarray(start, end), starts[i]!)
+  }
   return { starts, bytes: out }
 }
