@@ -1,7 +1,7 @@
 // What a task's result depends on, as one name: a result is used wherever a task has its name, in whatever attempt or process.
 //
-// A change is told by the line that it comes from: landing object, its tag, and the line's place among those of the object that can have
-// an effect. With the definition these give the change's key, version and row, so no row is looked at.
+// A change is told by the line that it comes from: landing object, its tag, and the line's number in it. With the definition these give the
+// change's key, version and row, so no row is looked at.
 
 import { createHash } from 'node:crypto'
 import { tupleText } from './change/lines.ts'
@@ -37,7 +37,7 @@ export function taskIdentity(
   return hash.digest('hex')
 }
 
-/** Where lines come from: the number of their source in `sources` and their place in it, one after the other. */
+/** Where lines come from: the number of their source in `sources` and that of the line in it, in turn. */
 function originsOf({ lines, landing }: GroupedBatch, of: Uint32Array) {
   const numbers = new Int32Array(lines.objects.length).fill(-1)
   const objects: number[] = []
@@ -47,9 +47,10 @@ function originsOf({ lines, landing }: GroupedBatch, of: Uint32Array) {
     const object = lines.object[line]!
     if (numbers[object] === -1) numbers[object] = objects.push(object) - 1
     origins[2 * i] = numbers[object]!
-    origins[2 * i + 1] = lines.row[line]!
+    const row = lines.row[line]!
+    origins[2 * i + 1] = landing[object] === undefined ? row : lines.objects[object]!.lineNumber[row]!
   }
-  // Lines of a backfill come from no landing object. Their results are known in their process alone, by the order of their sources.
+  // Lines of a backfill come from no landing object. Their results are known in their process alone, by the order of their sources and rows.
   const sources = objects.map((object) =>
     landing[object] === undefined ? object : [landing[object].object.path, landing[object].etag],
   )

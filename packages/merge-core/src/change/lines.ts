@@ -6,7 +6,7 @@ import type { PartitionValue } from '../iceberg/transform.ts'
 import { type ByteStrings, compareAt, concatStrings, ownMemory, type TakeMemory, takeWords } from './byte-strings.ts'
 
 /**
- * Columns of equal length `count`: the lines of one landing object that can have an effect, in its order, with what decides between
+ * Columns of equal length `count`: the lines of one landing object that can have an effect, in any order, with what decides between
  * them (as in ScannedLines), and their items as typed rows. Nothing of the text is left.
  */
 export interface LandedLines {

@@ -15,6 +15,7 @@ import {
   type Validity,
 } from './column.ts'
 import { nullColumn } from './constant.ts'
+import { copyByWords, viewOf, WORDS_BYTES_MAX } from './copy-bytes.ts'
 import { dictionaryTable, extendedDictionary, indexedRows, indexRows } from './dictionary-table.ts'
 import { columnOverLanes, type FixedWidthColumn, type Lanes, lanesOf, lanesPerRow, newLanes } from './lanes.ts'
 import { unwrittenBytes, unwrittenWords } from './memory.ts'
@@ -72,13 +73,17 @@ export function gatherOverDictionary(
 export function takeRows(column: Column, rows: Uint32Array): Column {
   const validity = takeValidity(column.validity, rows)
   if (column.kind === 'bytes') return takeBytes(column, rows, validity)
-  const source = lanesOf(column)
-  const target = newLanes(source, rows.length * lanesPerRow(column))
-  if (column.kind === 'fixed') takeFixed(source as Uint8Array, column.width, rows, target as Uint8Array)
+  return columnOverLanes(column, rows.length, validity, takeLanes(lanesOf(column), lanesPerRow(column), rows))
+}
+
+/** Of `perRow` lanes a row those of the rows, in any order, any number of times. */
+export function takeLanes<L extends Lanes>(source: L, perRow: number, rows: Uint32Array): L {
+  const target = newLanes(source, rows.length * perRow)
+  if (perRow > 1) takeFixed(source as Uint8Array, perRow, rows, target as Uint8Array)
   else if (source instanceof BigUint64Array) takeLongs(source, rows, target as BigUint64Array)
   else if (source instanceof Uint32Array) takeWords(source, rows, target as Uint32Array)
-  else takeSingleBytes(source, rows, target as Uint8Array)
-  return columnOverLanes(column, rows.length, validity, target)
+  else takeSingleBytes(source as Uint8Array, rows, target as Uint8Array)
+  return target as L
 }
 
 /** Rows [start, end). Shares the values' memory with `column`. */
@@ -243,19 +248,6 @@ function gatherFixed(stored: Uint8Array, incoming: Uint8Array, width: number, mo
   }
 }
 
-/** So many bytes are copied by four: beyond, a call of `set` is faster. */
-const WORDS_BYTES_MAX = 160
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function copyWordsOfBytes(source: DataView, start: number, length: number, target: DataView, to: number): void {
-  let at = 0
-  for (; at + 4 <= length; at += 4) target.setInt32(to + at, source.getInt32(start + at))
-  for (; at < length; at++) target.setUint8(to + at, source.getUint8(start + at))
-}
-
 function copyBytes(source: Uint8Array, start: number, length: number, target: Uint8Array, to: number): void {
   if (length > LOOP_ELEMENTS_MAX) target.set(source.subarray(start, start + length), to)
   else for (let i = 0; i < length; i++) target[to + i] = source[start + i]!
@@ -283,7 +275,7 @@ function gatherBytes(
     const from = source.starts[start[run]!]!
     const runBytes = source.starts[start[run]! + length[run]!]! - from
     if (runBytes > WORDS_BYTES_MAX) bytes.set(source.bytes.subarray(from, from + runBytes), to)
-    else copyWordsOfBytes(isIncoming ? incomingView : storedView, from, runBytes, target, to)
+    else copyByWords(isIncoming ? incomingView : storedView, from, runBytes, target, to)
     moveStarts(source.starts, start[run]!, length[run]!, starts, row, to - from)
     row += length[run]!
     to += runBytes
@@ -347,8 +339,13 @@ function takeFixed(source: Uint8Array, width: number, rows: Uint32Array, target:
 function takeBytes(column: BytesColumn, rows: Uint32Array, validity: Validity): BytesColumn {
   const starts = takenStarts(column.starts, rows, validity)
   const bytes = newBytes(starts[rows.length]!)
+  const source = viewOf(column.bytes)
+  const target = viewOf(bytes)
   for (let i = 0; i < rows.length; i++) {
-    copyBytes(column.bytes, column.starts[rows[i]!]!, starts[i + 1]! - starts[i]!, bytes, starts[i]!)
+    const from = column.starts[rows[i]!]!
+    const length = starts[i + 1]! - starts[i]!
+    if (length > WORDS_BYTES_MAX) bytes.set(column.bytes.subarray(from, from + length), starts[i]!)
+    else copyByWords(source, from, length, target, starts[i]!)
   }
   return { kind: 'bytes', rows: rows.length, validity, starts, bytes }
 }

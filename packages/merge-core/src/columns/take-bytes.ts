@@ -3,6 +3,7 @@
 // Each string is copied by a call of its own, which is compiled after a few hundred of them: the loop around it runs once or twice in a
 // process, too short to be compiled well.
 
+import { copyByWords, viewOf, WORDS_BYTES_MAX } from './copy-bytes.ts'
 import { unwrittenBytes, unwrittenWords } from './memory.ts'
 
 /** String i is bytes[starts[i] … starts[i + 1]). */
@@ -10,9 +11,6 @@ export interface StringBytes {
   readonly starts: Uint32Array
   readonly bytes: Uint8Array
 }
-
-/** Longer strings are copied by a call of `set`. */
-const LOOP_BYTES_MAX = 96
 
 /** String i of the result is string rows[i] of parts[of[i]]; `of` is null where there is one part. */
 export function takeBytesFromAll(
@@ -26,17 +24,18 @@ export function takeBytesFromAll(
     starts[i + 1] = starts[i]! + lengthOf(parts[of === null ? 0 : of[i]!]!, rows[i]!)
   }
   const bytes = unwrittenBytes(starts[rows.length]!)
-  for (let i = 0; i < rows.length; i++) copyString(parts[of === null ? 0 : of[i]!]!, rows[i]!, bytes, starts[i]!)
+  const views = parts.map((part) => viewOf(part.bytes))
+  const target = viewOf(bytes)
+  for (let i = 0; i < rows.length; i++) {
+    const part = of === null ? 0 : of[i]!
+    const from = parts[part]!.starts[rows[i]!]!
+    const length = starts[i + 1]! - starts[i]!
+    if (length > WORDS_BYTES_MAX) bytes.set(parts[part]!.bytes.subarray(from, from + length), starts[i]!)
+    else copyByWords(views[part]!, from, length, target, starts[i]!)
+  }
   return { starts, bytes }
 }
 
 function lengthOf({ starts }: StringBytes, row: number): number {
   return starts[row + 1]! - starts[row]!
-}
-
-function copyString({ starts, bytes }: StringBytes, row: number, target: Uint8Array, to: number): void {
-  const from = starts[row]!
-  const length = starts[row + 1]! - from
-  if (length > LOOP_BYTES_MAX) target.set(bytes.subarray(from, from + length), to)
-  else for (let byte = 0; byte < length; byte++) target[to + byte] = bytes[from + byte]!
 }

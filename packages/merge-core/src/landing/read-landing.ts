@@ -3,7 +3,6 @@
 // Every put is parsed, whether it wins or not. So a line whose item is unreadable is out before anything is folded, in whatever order
 // and company it came, and has no effect on the lines that it would have beaten.
 
-import { takeStrings } from '../change/byte-strings.ts'
 import type { LandedLines } from '../change/lines.ts'
 import { type ParsedItems, parseItems } from '../change/parse-items.ts'
 import { PUT, type QuarantinedLine, type QuarantineReason, type ScannedLines } from '../change/scanned-lines.ts'
@@ -12,6 +11,7 @@ import { TryAgainError } from '../errors.ts'
 import type { ListedObject, ObjectReader } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { type ScannedLanding, type SkippedLanding, scanLanding } from './scan-landing.ts'
+import { takeLines } from './task-order.ts'
 
 export interface LandedObject {
   readonly object: ListedObject
@@ -136,26 +136,11 @@ function landedLines(
   }
   if (bad.length === 0) return all
   const isBad = new Set(bad.map(({ line }) => line))
+  const rows = Uint32Array.from(lines.lineNumber.keys())
   return takeLines(
     all,
-    Uint32Array.from([...lines.lineNumber.keys()].filter((row) => !isBad.has(lines.lineNumber[row]!))),
+    rows.filter((row) => !isBad.has(lines.lineNumber[row]!)),
   )
-}
-
-function takeLines(lines: LandedLines, rows: Uint32Array): LandedLines {
-  return {
-    ...lines,
-    count: rows.length,
-    lineNumber: rows.map((row) => lines.lineNumber[row]!),
-    operation: Uint8Array.from(rows, (row) => lines.operation[row]!),
-    keys: takeStrings(lines.keys, rows),
-    versions: takeStrings(lines.versions, rows),
-    at: Float64Array.from(rows, (row) => lines.at[row]!),
-    accepted: Uint8Array.from(rows, (row) => lines.accepted[row]!),
-    partition: Int32Array.from(rows, (row) => lines.partition[row]!),
-    oldPartition: Int32Array.from(rows, (row) => lines.oldPartition[row]!),
-    item: Int32Array.from(rows, (row) => lines.item[row]!),
-  }
 }
 
 /** What the lines take in memory. */

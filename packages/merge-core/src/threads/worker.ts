@@ -3,6 +3,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads'
 import type { ReadRunTask } from '../baseline/baseline-lines.ts'
 import { type SplitTask, splitFile } from '../baseline/split-baseline.ts'
+import { inTaskOrder } from '../landing/task-order.ts'
 import type { ListedObject } from '../store/object-store.ts'
 import type { TableDefinition } from '../table-definition.ts'
 import { startProfile } from './profiler.ts'
@@ -31,7 +32,8 @@ const endProfile = (workerData as ThreadData).profile ? await startProfile() : n
 export default async function run({ task, port }: { readonly task: Task; readonly port: MessagePort }): Promise<void> {
   const { store, finish } = storeAt(port)
   await finish(async () => {
-    if (task.kind === 'read-landing') return readSharedLanding(store, task.object, task.definition)
+    // Threads read where there are many objects.
+    if (task.kind === 'read-landing') return readSharedLanding(store, task.object, task.definition, inTaskOrder)
     if (task.kind === 'end-profile') {
       await meet(task.meeting)
       return endProfile!()

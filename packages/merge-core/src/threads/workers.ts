@@ -56,14 +56,20 @@ export function inThisThread(store: ObjectReader, memory: LineMemory | null): Wo
   }
 }
 
-/** What every task of a merge reads of the lines lies in shared memory. */
+/**
+ * What every task of a merge reads of the lines lies in shared memory.
+ *
+ * @param order puts the lines into another order first
+ */
 export async function readSharedLanding(
   store: SharingReader,
   object: ListedObject,
   definition: TableDefinition,
+  order = (lines: LandedLines) => lines,
 ): Promise<LandedObject | SkippedLanding> {
   const landed = await readLanding(store, object, definition)
-  return 'reason' in landed ? landed : { ...landed, lines: await sharedLines(landed.lines, store.takeMemory) }
+  if ('reason' in landed) return landed
+  return { ...landed, lines: await sharedLines(order(landed.lines), store.takeMemory) }
 }
 
 /** As readSharedLanding. */
