@@ -17,6 +17,8 @@ import { group, readObjects } from './take-batch.ts'
 
 /** A thread starts in 0.1 s, and compiles the code anew: half a second for all that merging files takes. Below this it does not pay. */
 const THREAD_ROWS_MIN = 2_500_000
+/** Where threads have read the changes they are there, and have compiled what reading takes. */
+const RUNNING_THREAD_ROWS_MIN = 1_000_000
 /** A change is brought together from its landing object and encoded, a stored row is copied from page to page for the most part. */
 const ROWS_OF_CHANGE = 3
 
@@ -45,7 +47,8 @@ export async function commitBatch(run: Run, taken: GroupedBatch, start = startOf
     if (batch.landing.length === 0) return
     const merged = await mergeBatch(table, state, batch, results, `${fileNames}-${attempt}`, {
       timed: (step, work) => timed(run, step, work),
-      workersFor: (tasks) => workersFor(run, tasks.length > 1 && isForThreads(...rowsAndChanges(tasks))),
+      workersFor: (tasks) =>
+        workersFor(run, tasks.length > 1 && isForThreads(...rowsAndChanges(tasks), run.pool !== null)),
       onTask: (done, total) => run.options.onProgress?.({ step: 'merge', done, total, unit: 'tasks' }),
       cluster: clusterOf(run),
     })
@@ -103,9 +106,12 @@ async function stillToMerge(run: Run, state: TableState, batch: GroupedBatch): P
   return group(run, definition, await readObjects(run, objects, definition, Number.POSITIVE_INFINITY))
 }
 
-/** @param storedRows of the row groups that the changes fall into */
-export function isForThreads(storedRows: number, changes: number): boolean {
-  return storedRows + ROWS_OF_CHANGE * changes >= THREAD_ROWS_MIN
+/**
+ * @param storedRows of the row groups that the changes fall into
+ * @param isRunning whether there are threads by now
+ */
+export function isForThreads(storedRows: number, changes: number, isRunning: boolean): boolean {
+  return storedRows + ROWS_OF_CHANGE * changes >= (isRunning ? RUNNING_THREAD_ROWS_MIN : THREAD_ROWS_MIN)
 }
 
 function rowsAndChanges(tasks: readonly MergeTask[]): [number, number] {

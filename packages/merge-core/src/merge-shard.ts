@@ -93,7 +93,7 @@ async function mergeTasks(run: Run, plan: ShardPlan, shard: number): Promise<Tas
     readFoldedChanges(store, path, layout, changesOf({ changes: path, tasks })),
   )
   const rows = tasks.reduce((sum, task) => sum + task.files.reduce((rows, file) => rows + file.rows, 0), 0)
-  const workers = await workersFor(run, tasks.length > 1 && isForThreads(rows, all.count))
+  const workers = await workersFor(run, tasks.length > 1 && isForThreads(rows, all.count, run.pool !== null))
   let files = 0
   let finished = 0
   const done = await timed(run, 'merge', () =>

@@ -44,7 +44,7 @@ const ofColumns = new ColumnMemory()
 /** Null where every request has a buffer of its own. */
 let place: ColumnMemory | null = null
 
-/** From here on memory is that of a column, to be encoded before the next begins: nothing of it may be kept. */
+/** From here on memory is that of a column, to be encoded or copied before the next begins: nothing of it may be kept. */
 export function beginColumn(): void {
   ofColumns.clear()
   place = ofColumns

@@ -8,14 +8,17 @@ import { takeStrings } from '../change/byte-strings.ts'
 import type { LandedLines } from '../change/lines.ts'
 import { orderByBytes } from '../change/order-keys.ts'
 import { takeLanes, takeRows } from '../columns/gather.ts'
-import { ColumnMemory, inMemory } from '../columns/memory.ts'
+import { beginColumn, endColumns } from '../columns/memory.ts'
 
-const ordered = new ColumnMemory()
-
-/** Lines by partition, those of one by key. They are to be copied before the next are put in order: all lie in the same memory. */
+/** Lines by partition, those of one by key; in the memory of a column (beginColumn), to be copied out of it. */
 export function inTaskOrder(lines: LandedLines): LandedLines {
-  ordered.clear()
-  return inMemory(ordered, () => takeLines(lines, taskOrder(lines)))
+  const rows = taskOrder(lines)
+  beginColumn()
+  try {
+    return takeLines(lines, rows)
+  } finally {
+    endColumns()
+  }
 }
 
 function taskOrder({ keys, partition, partitions, count }: LandedLines): Uint32Array {
