@@ -72,8 +72,13 @@ function* eachColumn(
 ): Generator<ChunkSource> {
   invariant(selected.selection !== null, 'a row group is rewritten where a change applies')
   const replaced = selected.inPlace ? replacedRows(selected.selection) : null
-  const planOf = planner(selected.selection)
-  const movedOf = mover(selected.selection)
+  const { selection } = selected
+  const firstRows = (pages: readonly ChunkPage[]) => pages.map(({ firstRow }) => firstRow)
+  const planOf: Planner = onceForRows(firstRows, (pages) => planPages(pages, selection))
+  const movedOf: Mover = onceForRows(
+    (pages, cut) => [...firstRows(pages), ...cut.map(({ rowEnd }) => rowEnd)],
+    (pages, cut) => movedRows(pages, cut, selection),
+  )
   const isMostlyStored = rowsTaken(selected.selection) <= selected.selection.rows * TAKEN_PART_MAX
   // Other row groups read them too, so they may not lie in the memory of a column.
   const incoming = changes.columns
@@ -167,7 +172,7 @@ function wholeOf({ stored, chunk, whole }: ColumnSource): Column {
 /** The stored chunk, or pages of it, as far as it stays the same. */
 function keptWhereSame(
   source: ColumnSource,
-  planOf: (pages: readonly ChunkPage[]) => PagePlan | null,
+  planOf: Planner,
   movedOf: Mover,
   replaced: ReplacedRows | null,
 ): ChunkSource {
@@ -205,33 +210,19 @@ function keptWhereSame(
   return spliced ?? gathered(wholeOf(source))
 }
 
-/** Plans the pages of a column; most columns of a row group have pages of the same rows, and share their plan. */
-function planner(selection: Selection): (pages: readonly ChunkPage[]) => PagePlan | null {
-  const plans = new Map<string, PagePlan | null>()
-  return (pages) => {
-    const rows = pages.map(({ firstRow }) => firstRow).join()
-    let plan = plans.get(rows)
-    if (plan === undefined) {
-      plan = planPages(pages, selection)
-      plans.set(rows, plan)
-    }
-    return plan
-  }
-}
-
+type Planner = (pages: readonly ChunkPage[]) => PagePlan | null
 type Mover = (stored: readonly ChunkPage[], pages: readonly PageRows[]) => readonly (MovedRows | null)[]
 
-/** As planner. */
-function mover(selection: Selection): Mover {
-  const moves = new Map<string, readonly (MovedRows | null)[]>()
-  return (stored, pages) => {
-    const cuts = [...stored.map(({ firstRow }) => firstRow), ...pages.map(({ rowEnd }) => rowEnd)].join()
-    let moved = moves.get(cuts)
-    if (moved === undefined) {
-      moved = movedRows(stored, pages, selection)
-      moves.set(cuts, moved)
-    }
-    return moved
+/** What `make` makes of pages, once for all columns whose pages have the same rows: most columns of a row group. */
+function onceForRows<Of extends readonly unknown[], T>(
+  rowsOf: (...of: Of) => readonly number[],
+  make: (...of: Of) => T,
+): (...of: Of) => T {
+  const made = new Map<string, T>()
+  return (...of) => {
+    const rows = rowsOf(...of).join()
+    if (!made.has(rows)) made.set(rows, make(...of))
+    return made.get(rows) as T
   }
 }
 
