@@ -12,6 +12,7 @@ import { encodeRowGroup, type ValuesLikeBefore } from '../src/parquet/write-row-
 import type { PrimitiveType } from '../src/primitive-type.ts'
 import { arbitraryValue, TYPES } from './columns/models.ts'
 import { randomFrom } from './random-from.ts'
+import { compare } from './value-order.ts'
 
 const PAGE_ROWS = 40
 const ROWS = 5 * PAGE_ROWS
@@ -67,13 +68,6 @@ function selectionOf({ seed, changed }: Case): Selection {
     start: Uint32Array.from(start),
     length: new Uint32Array(rows).fill(1),
   }
-}
-
-/** The order of Parquet's types, defined on values. */
-function compare(a: PartitionValue, b: PartitionValue): number {
-  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
-  if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array)
-  return a! < b! ? -1 : a! > b! ? 1 : 0
 }
 
 /** The page index that all rows, looked at anew, give. */

@@ -9,6 +9,7 @@ import { BoundaryOrder, type ColumnIndex, type Statistics } from '../src/parquet
 import { fileStatistics, rowGroupBounds } from '../src/parquet/statistics.ts'
 import { encodeRowGroup } from '../src/parquet/write-row-group.ts'
 import type { Field, PrimitiveType } from '../src/primitive-type.ts'
+import { compare } from './value-order.ts'
 
 function fieldOf(type: PrimitiveType): Field {
   return { id: 7, name: 'c', type, required: false }
@@ -24,13 +25,6 @@ function encode(type: PrimitiveType, values: readonly PartitionValue[], keyColum
     bounds: rowGroupBounds(footer, footer.rowGroups[0]!, field),
     ofFile: fileStatistics(footer, [field]).get(field.id)!,
   }
-}
-
-/** The order of Parquet's types, defined on values. */
-function compare(a: PartitionValue, b: PartitionValue): number {
-  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
-  if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array)
-  return a! < b! ? -1 : a! > b! ? 1 : 0
 }
 
 const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString())

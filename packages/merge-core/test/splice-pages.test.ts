@@ -44,6 +44,7 @@ import {
   storedRow,
   textsOf,
 } from './row-group-merges.ts'
+import { compare } from './value-order.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'splice-pages-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -151,13 +152,6 @@ function pagesOf(file: Uint8Array, { offsetIndexOffset, offsetIndexLength }: Col
       rows: header.numValues,
     }
   })
-}
-
-/** The order of Parquet's types, defined on values. */
-function compare(a: PartitionValue, b: PartitionValue): number {
-  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
-  if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array)
-  return a! < b! ? -1 : a! > b! ? 1 : 0
 }
 
 async function expectTrueOfRows(file: Uint8Array, rows: readonly Row[]): Promise<void> {

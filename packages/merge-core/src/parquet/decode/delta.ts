@@ -4,6 +4,7 @@
 // halves only.
 
 import { isPresent } from '../../columns/column.ts'
+import { viewOf } from '../../columns/copy-bytes.ts'
 import { unwrittenWords } from '../../columns/memory.ts'
 import { malformed } from '../malformed.ts'
 import { unpackBits } from './bit-packed.ts'
@@ -293,8 +294,4 @@ function copyValue(
   let byte = 0
   for (; byte + 4 <= length; byte += 4) target.setInt32(to + byte, source.getInt32(from + byte))
   for (; byte < length; byte++) target.setUint8(to + byte, source.getUint8(from + byte))
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -4,6 +4,7 @@
 // two's complement. A NaN leaves a stretch without bounds (parquet.thrift, ColumnOrder).
 
 import type { BytesColumn, FixedColumn, PlainColumn } from '../../columns/column.ts'
+import { viewOf } from '../../columns/copy-bytes.ts'
 
 export interface BoundRows {
   readonly min: number
@@ -167,10 +168,6 @@ function wordAt(bytes: DataView, at: number, end: number): number {
   let word = 0
   for (let byte = at; byte < at + 4; byte++) word = word * 256 + (byte < end ? bytes.getUint8(byte) : 0)
   return word
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function sharedPrefix(bytes: DataView, a: number, b: number, length: number): number {

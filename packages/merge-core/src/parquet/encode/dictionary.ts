@@ -4,6 +4,7 @@
 // NaN keeps its pattern and −0 stays apart from 0.
 
 import type { DictionaryColumn, PlainColumn } from '../../columns/column.ts'
+import { viewOf } from '../../columns/copy-bytes.ts'
 import { takeRows } from '../../columns/gather.ts'
 import { hashBytes, mix } from '../../columns/hash-bytes.ts'
 import { unwrittenWords } from '../../columns/memory.ts'
@@ -206,10 +207,6 @@ function growArrays(slotCount: number): void {
   firstRows.set(before[0])
   firstStarts.set(before[1])
   hashes.set(before[2])
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Whether the bytes from `held` on are those of [start, end). A shorter value differs in the length in front of it. */
