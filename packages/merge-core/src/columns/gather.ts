@@ -15,7 +15,7 @@ import {
   type Validity,
 } from './column.ts'
 import { nullColumn } from './constant.ts'
-import { copyByWords, viewOf, WORDS_BYTES_MAX } from './copy-bytes.ts'
+import { copyStretch, viewOf } from './copy-bytes.ts'
 import { dictionaryTable, extendedDictionary, indexedRows, indexRows } from './dictionary-table.ts'
 import { columnOverLanes, type FixedWidthColumn, type Lanes, lanesOf, lanesPerRow, newLanes } from './lanes.ts'
 import { unwrittenBytes, unwrittenWords } from './memory.ts'
@@ -274,8 +274,7 @@ function gatherBytes(
     const source = isIncoming ? incoming : stored
     const from = source.starts[start[run]!]!
     const runBytes = source.starts[start[run]! + length[run]!]! - from
-    if (runBytes > WORDS_BYTES_MAX) bytes.set(source.bytes.subarray(from, from + runBytes), to)
-    else copyByWords(isIncoming ? incomingView : storedView, from, runBytes, target, to)
+    copyStretch(isIncoming ? incomingView : storedView, source.bytes, from, target, bytes, to, runBytes)
     moveStarts(source.starts, start[run]!, length[run]!, starts, row, to - from)
     row += length[run]!
     to += runBytes
@@ -342,10 +341,8 @@ function takeBytes(column: BytesColumn, rows: Uint32Array, validity: Validity): 
   const source = viewOf(column.bytes)
   const target = viewOf(bytes)
   for (let i = 0; i < rows.length; i++) {
-    const from = column.starts[rows[i]!]!
-    const length = starts[i + 1]! - starts[i]!
-    if (length > WORDS_BYTES_MAX) bytes.set(column.bytes.subarray(from, from + length), starts[i]!)
-    else copyByWords(source, from, length, target, starts[i]!)
+    const to = starts[i]!
+    copyStretch(source, column.bytes, column.starts[rows[i]!]!, target, bytes, to, starts[i + 1]! - to)
   }
   return { kind: 'bytes', rows: rows.length, validity, starts, bytes }
 }

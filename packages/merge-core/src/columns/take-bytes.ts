@@ -3,7 +3,7 @@
 // Each string is copied by a call of its own, which is compiled after a few hundred of them: the loop around it runs once or twice in a
 // process, too short to be compiled well.
 
-import { copyByWords, viewOf, WORDS_BYTES_MAX } from './copy-bytes.ts'
+import { copyStretch, viewOf } from './copy-bytes.ts'
 import { unwrittenBytes, unwrittenWords } from './memory.ts'
 
 /** String i is bytes[starts[i] … starts[i + 1]). */
@@ -28,10 +28,9 @@ export function takeBytesFromAll(
   const target = viewOf(bytes)
   for (let i = 0; i < rows.length; i++) {
     const part = of === null ? 0 : of[i]!
-    const from = parts[part]!.starts[rows[i]!]!
-    const length = starts[i + 1]! - starts[i]!
-    if (length > WORDS_BYTES_MAX) bytes.set(parts[part]!.bytes.subarray(from, from + length), starts[i]!)
-    else copyByWords(views[part]!, from, length, target, starts[i]!)
+    const { starts: partStarts, bytes: partBytes } = parts[part]!
+    const to = starts[i]!
+    copyStretch(views[part]!, partBytes, partStarts[rows[i]!]!, target, bytes, to, starts[i + 1]! - to)
   }
   return { starts, bytes }
 }

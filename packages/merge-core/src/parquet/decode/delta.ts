@@ -4,7 +4,7 @@
 // halves only.
 
 import { isPresent } from '../../columns/column.ts'
-import { viewOf } from '../../columns/copy-bytes.ts'
+import { copyStretch, viewOf } from '../../columns/copy-bytes.ts'
 import { unwrittenWords } from '../../columns/memory.ts'
 import { malformed } from '../malformed.ts'
 import { unpackBits } from './bit-packed.ts'
@@ -14,6 +14,8 @@ import { readVarint } from './rle.ts'
 // Writers use 128 (parquet-java, Arrow) or 2048 values a block.
 const BLOCK_VALUES_MAX = 1 << 16
 const PAGE_BYTES_MAX = 1 << 28
+/** Longer values are copied by a call of `set`. */
+const LOOP_BYTES_MAX = 96
 
 /** A zigzag varint of 64 bits. Reused: read it before the next call. */
 const zigzag = { low: 0, high: 0, end: 0 }
@@ -263,8 +265,8 @@ export function appendDeltaByteArrays(
     if (prefix > previousLength) malformed(`a prefix of ${prefix} bytes of a value of ${previousLength}`)
     target.setUint32(used, prefix + suffix, true)
     used += 4
-    copyValue(target, bytes, previous, target, bytes, used, prefix)
-    copyValue(source, page, from, target, bytes, used + prefix, suffix)
+    copyStretch(target, bytes, previous, target, bytes, used, prefix)
+    copyStretch(source, page, from, target, bytes, used + prefix, suffix)
     previous = used
     previousLength = prefix + suffix
     used += previousLength
@@ -272,26 +274,4 @@ export function appendDeltaByteArrays(
   }
   starts[at + rows] = used
   out.used = used
-}
-
-/** Longer values are copied by a call of `set`. */
-const LOOP_BYTES_MAX = 96
-
-/** Copies `length` bytes; each side comes as a view for short values, and as bytes for long ones. */
-function copyValue(
-  source: DataView,
-  sourceBytes: Uint8Array,
-  from: number,
-  target: DataView,
-  targetBytes: Uint8Array,
-  to: number,
-  length: number,
-): void {
-  if (length > LOOP_BYTES_MAX) {
-    targetBytes.set(sourceBytes.subarray(from, from + length), to)
-    return
-  }
-  let byte = 0
-  for (; byte + 4 <= length; byte += 4) target.setInt32(to + byte, source.getInt32(from + byte))
-  for (; byte < length; byte++) target.setUint8(to + byte, source.getUint8(from + byte))
 }

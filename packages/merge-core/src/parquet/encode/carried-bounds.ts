@@ -49,8 +49,9 @@ export function carriedBounds(
     const { rowStart, rowEnd, start, end } = pages[i]!
     const before = bounds[rows.page]!
     const gone = boundsOfRows(field, stored, rows.gone)
+    if (gone === 'unknown' || mayHold(field, gone, before)) return null
     const came = boundsOfRows(field, column, rows.came)
-    if (gone === 'unknown' || came === 'unknown' || mayHold(field, gone, before)) return null
+    if (came === 'unknown') return null
     return joined(field, before, came, rowEnd - rowStart - (end - start))
   })
   const open = pages.filter((_, page) => carried[page] === null)
